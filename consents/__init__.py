@@ -1,0 +1,1 @@
+"""What subscribers have said, and what follows: holdings, registrations, authorizations, refusals, the ruling, checks, receipts."""

@@ -1,0 +1,275 @@
+"""The firms' door to the ruling: single checks, batches, and the keys that receipts are verified with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiExample, extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from consents import check, receipts
+from consents.check import Answer, Asked
+from consents.terms import Reason, Verdict
+from dncregistry.schema import problems
+from dncregistry.wire import StrictSerializer
+from record import clock
+from record.numbers import NumberRefused, PhoneNumber, ServiceCode, parse_caller
+from telemarketers import credentials, ratelimit
+from telemarketers.actions.firms import valid_credit_code
+from telemarketers.models import Credential
+from telemarketers.ratelimit import Allowance
+from telemarketers.terms import ALL_CHANNELS, Channel, Scope
+
+MOST_CALLEES = 1000
+
+CHANNELS = [channel.label for channel in ALL_CHANNELS]
+
+
+class AwareDateTimeField(serializers.DateTimeField):
+    """An instant: a time without its offset could mean several."""
+
+    default_error_messages = {"no_offset": _("Write the offset too, as in 2026-11-22T01:30:00Z.")}
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if timezone.is_naive(value):
+            self.fail("no_offset")
+        return value
+
+
+class NumberText(serializers.CharField):
+    """A number as people write it. Longer texts are no numbers, and are refused before anything reads them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=64, allow_blank=True, **options)
+
+
+class CheckTerms(StrictSerializer):
+    """What single checks and batches have in common."""
+
+    caller = NumberText(help_text="The calling number that will be shown.")
+    purpose = serializers.CharField(required=False, allow_null=True, max_length=30, help_text="Or `matter`.")
+    matter = serializers.CharField(required=False, allow_null=True, max_length=50, help_text="Or `purpose`.")
+    channel = serializers.ChoiceField(CHANNELS)
+    on_behalf_of = serializers.CharField(
+        required=False, allow_null=True, max_length=18, help_text="Credit code of the client that mandated the call."
+    )
+    for_time = AwareDateTimeField(
+        required=False, allow_null=True, help_text="The instant to rule on, at most 24 hours ahead. Default: now."
+    )
+    client_ref = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=100)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if bool(attrs.get("purpose")) == bool(attrs.get("matter")):
+            raise serializers.ValidationError(
+                {"purpose": [_("Name either a purpose or a matter: one of them, not both.")]}, code="purpose_or_matter"
+            )
+        return attrs
+
+
+class CheckRequest(CheckTerms):
+    callee = NumberText(help_text="The number to be dialled, as it stands in your list.")
+
+
+class BatchRequest(CheckTerms):
+    callees = serializers.ListField(child=NumberText(), min_length=1, max_length=MOST_CALLEES)
+
+
+class CheckResult(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    verdict = serializers.ChoiceField(Verdict.choices)
+    reason = serializers.ChoiceField(Reason.choices)
+    detail = serializers.CharField(required=False, help_text="Why, more closely, where there is more to say.")
+    callee = serializers.CharField(help_text="E.164; as asked if it is no number.")
+    caller = serializers.CharField()
+    purpose = serializers.CharField(allow_null=True)
+    matter = serializers.CharField(allow_null=True)
+    channel = serializers.ChoiceField(CHANNELS)
+    policy = serializers.CharField(help_text="Version of the policy ruled by.")
+    checked_at = serializers.DateTimeField()
+    valid_until = serializers.DateTimeField(help_text="An allow covers calls begun before this instant.")
+    client_ref = serializers.CharField(allow_null=True)
+    receipt = serializers.CharField(help_text="JWS (EdDSA); its keys are at /.well-known/jwks.json.")
+
+
+class BatchRow(serializers.Serializer[Any]):
+    callee = serializers.CharField(help_text="As asked.")
+    number = serializers.CharField(allow_null=True, help_text="E.164; null if it is no number.")
+    verdict = serializers.ChoiceField(Verdict.choices)
+    reason = serializers.ChoiceField(Reason.choices)
+
+
+class BatchResult(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    checked_at = serializers.DateTimeField()
+    valid_until = serializers.DateTimeField()
+    policy = serializers.CharField()
+    results = BatchRow(many=True, help_text="In the order asked.")
+    receipt = serializers.CharField()
+
+
+TERMS_EXAMPLE = {"caller": "010 6552 9988", "purpose": "loan_finance", "channel": "voice"}
+KEY: list[dict[str, list[str]]] = [{"key": []}]
+
+
+class ChecksView(APIView):
+    @extend_schema(
+        operation_id="checks_create",
+        summary="May I call this number?",
+        description="A block is an answer (200), not an error. The record is kept before the answer is given.",
+        request=CheckRequest,
+        responses={200: CheckResult, **problems(400, 401, 403, 413, 415, 422, 429, 503)},
+        auth=KEY,  # type: ignore[arg-type]
+        examples=[
+            OpenApiExample(
+                "a loan offer", value={"callee": "138 0013 8000", **TERMS_EXAMPLE}, request_only=True
+            ),
+            OpenApiExample(
+                "not without authorization",
+                value={
+                    "id": "019abcde-0000-7000-8000-000000000000",
+                    "verdict": "block",
+                    "reason": "no_authorization",
+                    "callee": "+8613800138000",
+                    "caller": "+861065529988",
+                    "purpose": "loan_finance",
+                    "matter": None,
+                    "channel": "voice",
+                    "policy": "china-1",
+                    "checked_at": "2026-11-23T02:00:00.000000Z",
+                    "valid_until": "2026-11-23T02:15:00.000000Z",
+                    "client_ref": None,
+                    "receipt": "eyJhbGciOiJFZERTQSIsImtpZCI6ImxpdmUtMSJ9.…",
+                },
+                response_only=True,
+                status_codes=["200"],
+            ),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        at = clock.now()
+        credential = _credential(request, Scope.CHECK, at)
+        allowance = _spend("checks", credential)
+        data = _read(CheckRequest, request)
+        answer = check.check(_asked(data), check.read_callee(data["callee"]), credential=credential, at=at)
+        return Response(_told_of_one(answer), headers=allowance.headers())
+
+
+class BatchView(APIView):
+    @extend_schema(
+        operation_id="checks_batch_create",
+        summary="May I call these numbers?",
+        description="1 to 1,000 numbers, ruled on at one instant, with one receipt over all rows.",
+        request=BatchRequest,
+        responses={200: BatchResult, **problems(400, 401, 403, 413, 415, 422, 429, 503)},
+        auth=KEY,  # type: ignore[arg-type]
+        examples=[
+            OpenApiExample(
+                "two numbers", value={"callees": ["138 0013 8000", "12345"], **TERMS_EXAMPLE}, request_only=True
+            ),
+        ],
+    )
+    def post(self, request: Request) -> Response:
+        at = clock.now()
+        credential = _credential(request, Scope.BATCH, at)
+        data = _read(BatchRequest, request)
+        allowance = _spend("batch_numbers", credential, cost=len(data["callees"]))
+        callees = [check.read_callee(text) for text in data["callees"]]
+        answer = check.check_batch(_asked(data), callees, credential=credential, at=at)
+        return Response(_told_of_batch(answer), headers=allowance.headers())
+
+
+class KeySetView(APIView):
+    @extend_schema(
+        operation_id="receipt_keys",
+        summary="The public keys of receipts",
+        description="A JWK set (RFC 7517). Retired keys stay: a receipt is evidence for years.",
+        responses={200: dict[str, Any]},
+        auth=[],
+    )
+    def get(self, request: Request) -> Response:
+        return Response(receipts.jwk_set(), headers={"Cache-Control": "public, max-age=3600"})
+
+
+def _credential(request: Request, scope: Scope, at: datetime) -> Credential:
+    key = credentials.presented(
+        authorization=request.META.get("HTTP_AUTHORIZATION", ""), query=request.META.get("QUERY_STRING", "")
+    )
+    credential = credentials.authenticate(key, at)
+    credentials.demand_scope(credential, scope)
+    return credential
+
+
+def _spend(limit: str, credential: Credential, cost: int = 1) -> Allowance:
+    return ratelimit.spend(limit, f"{credential.mode}:{credential.firm_id}", cost=cost)
+
+
+def _read(serializer: type[CheckTerms], request: Request) -> dict[str, Any]:
+    form = serializer(data=request.data)
+    form.is_valid(raise_exception=True)
+    return form.validated_data
+
+
+def _asked(data: Mapping[str, Any]) -> Asked:
+    client = data.get("on_behalf_of")
+    return Asked(
+        caller=_caller(data["caller"]),
+        purpose=data.get("purpose") or "",
+        matter=data.get("matter") or "",
+        channel=Channel.named(data["channel"]),
+        on_behalf_of=valid_credit_code(client, field="on_behalf_of") if client else "",
+        for_time=data.get("for_time"),
+        client_ref=data.get("client_ref") or "",
+    )
+
+
+def _caller(text: str) -> PhoneNumber | ServiceCode:
+    try:
+        return parse_caller(text)
+    except NumberRefused as error:
+        raise NumberRefused(error.code, field="caller") from error
+
+
+def _told_of_one(answer: Answer) -> dict[str, Any]:
+    callee, ruling, asked = answer.callees[0], answer.rulings[0], answer.asked
+    return {
+        "id": str(answer.id),
+        "verdict": ruling.verdict,
+        "reason": ruling.reason,
+        **({"detail": ruling.detail} if ruling.detail else {}),
+        "callee": callee.number.e164 if callee.number else callee.spelled,
+        "caller": asked.caller.text,
+        "purpose": answer.purpose or None,
+        "matter": asked.matter or None,
+        "channel": asked.channel.label,
+        "policy": answer.policy,
+        "checked_at": clock.iso(answer.checked_at),
+        "valid_until": clock.iso(answer.valid_until),
+        "client_ref": asked.client_ref or None,
+        "receipt": check.receipt_of_one(answer),
+    }
+
+
+def _told_of_batch(answer: Answer) -> dict[str, Any]:
+    return {
+        "id": str(answer.id),
+        "checked_at": clock.iso(answer.checked_at),
+        "valid_until": clock.iso(answer.valid_until),
+        "policy": answer.policy,
+        "results": [
+            {
+                "callee": callee.spelled,
+                "number": callee.number.e164 if callee.number else None,
+                "verdict": ruling.verdict,
+                "reason": ruling.reason,
+            }
+            for callee, ruling in zip(answer.callees, answer.rulings, strict=True)
+        ],
+        "receipt": check.receipt_of_batch(answer),
+    }

@@ -1,0 +1,90 @@
+"""The signed proof that a question was asked and answered: a JWS (RFC 7515) that anyone can verify offline.
+
+Signed with Ed25519, named `EdDSA` (RFC 8037) as the HTTP contract says. Test receipts have another issuer and
+other keys, and say `test: true`, so that none can pass for a live one. The public keys are a JWK set.
+"""
+
+from __future__ import annotations
+
+import warnings
+from datetime import datetime
+from typing import Any
+
+import orjson
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from joserfc import jws
+from joserfc.errors import JoseError, SecurityWarning
+from joserfc.jwk import KeySet, OKPKey
+
+from dncregistry.errors import Refused
+from record import keys
+from telemarketers.terms import Mode
+
+ALGORITHM = "EdDSA"
+# RFC 9864 renames the algorithm to Ed25519; verifiers in the field know EdDSA, and the curve is in the key.
+warnings.filterwarnings("ignore", message="EdDSA is deprecated", category=SecurityWarning)
+
+FOLDERS = {Mode.LIVE: "receipt", Mode.TEST: "receipt-test"}
+
+
+def issuer(mode: Mode) -> str:
+    return settings.RECEIPT_ISSUER if mode == Mode.LIVE else f"{settings.RECEIPT_ISSUER}/test"
+
+
+def sign(claims: dict[str, Any], *, jti: str, checked_at: datetime, valid_until: datetime, mode: Mode) -> str:
+    """The receipt over `claims`. `exp` limits dialling only; as evidence it is verified as of the call."""
+    signing = keys.signing_keys(FOLDERS[mode])
+    key_id = list(signing)[-1]
+    payload = {
+        "iss": issuer(mode),
+        "jti": jti,
+        "iat": int(checked_at.timestamp()),
+        "exp": int(valid_until.timestamp()),
+        **claims,
+        **({"test": True} if mode == Mode.TEST else {}),
+    }
+    header = {"alg": ALGORITHM, "kid": key_id}
+    return jws.serialize_compact(header, orjson.dumps(payload), _jwk(key_id, signing[key_id]), algorithms=[ALGORITHM])
+
+
+def jwk_set() -> dict[str, Any]:
+    """Every public key, retired ones and those of test receipts too, oldest first."""
+    return {
+        "keys": [
+            {**_jwk(key_id, key).as_dict(private=False), "kid": key_id, "use": "sig", "alg": ALGORITHM}
+            for folder in FOLDERS.values()
+            for key_id, key in keys.signing_keys(folder).items()
+        ]
+    }
+
+
+def verify(receipt: str, published: dict[str, Any]) -> dict[str, Any]:
+    """The claims of a receipt whose signature one of the `published` keys made.
+
+    Says nothing about time: whether the receipt covers a call is a question of `for_time` and `exp`.
+    Raises `Refused` (`receipt_invalid`).
+    """
+    try:
+        signed = jws.deserialize_compact(receipt, KeySet.import_key_set(published), algorithms=[ALGORITHM])
+        claims: dict[str, Any] = orjson.loads(signed.payload)
+    except (JoseError, ValueError) as error:
+        raise Refused(
+            "receipt_invalid",
+            _("This is no receipt of this registry: its signature does not match. Fetch the published keys anew."),
+        ) from error
+    test_key = str(signed.headers().get("kid", "")).startswith("test-")
+    if claims.get("iss") != issuer(Mode.TEST if test_key else Mode.LIVE):
+        raise Refused("receipt_invalid", _("This receipt names another issuer than its key's."))
+    return claims
+
+
+def _jwk(key_id: str, key: Ed25519PrivateKey) -> OKPKey:
+    known = _jwks.get((key_id, key))
+    if known is None:
+        known = _jwks[key_id, key] = OKPKey.import_key(key)
+    return known
+
+
+_jwks: dict[tuple[str, Ed25519PrivateKey], OKPKey] = {}

@@ -1,0 +1,62 @@
+"""Does the process live (`/healthz`), and can it rule (`/readyz`)?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.http import require_safe
+
+from consents.models import CheckRecord
+from dncregistry.errors import Refused
+from record import clock, guards, keys, partitions
+from telemarketers.models import Policy
+
+
+@require_safe
+def healthz(request: HttpRequest) -> JsonResponse:
+    return JsonResponse({"status": "ok"})
+
+
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """200 if every part that a ruling needs is there, else 503; each part with "ok" or what is wrong."""
+    parts = {name: _state(part) for name, part in PARTS.items()}
+    ready = all(state == "ok" for state in parts.values())
+    return JsonResponse({"status": "ready" if ready else "not ready", "parts": parts}, status=200 if ready else 503)
+
+
+def _state(part: Callable[[], str]) -> str:
+    try:
+        return part()
+    except (Refused, DatabaseError, ImproperlyConfigured) as error:
+        return type(error).__name__
+
+
+def _clock() -> str:
+    clock.now()
+    return "ok"
+
+
+def _keys() -> str:
+    keys.require()
+    return "ok"
+
+
+def _guards() -> str:
+    missing = guards.missing(connection)
+    return f"missing: {', '.join(missing)}" if missing else "ok"
+
+
+def _policy() -> str:
+    return "ok" if Policy.objects.in_force(clock.now()).exists() else "none in force"
+
+
+def _partitions() -> str:
+    months = partitions.ahead(connection, CheckRecord._meta.db_table, clock.now())
+    return "ok" if months >= 1 else "less than a month ahead: run `manage.py make_partitions`"
+
+
+PARTS = {"clock": _clock, "keys": _keys, "guards": _guards, "policy": _policy, "partitions": _partitions}

@@ -1,0 +1,190 @@
+"""All settings, for both profiles (docs/operations.md lists the variables).
+
+`embedded` (the default) runs from one folder: SQLite, no servers, secrets made on first run under `var/`.
+`production` takes everything from the environment and refuses to start without it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+from typing import Any
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+from django.utils.translation import gettext_lazy as _
+
+from dncregistry import logs
+from dncregistry.firstrun import secret_file
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+env = environ.Env()
+
+PROFILE = env.str("DNC_PROFILE", default="embedded")
+if PROFILE not in ("embedded", "production"):
+    raise ImproperlyConfigured(f"DNC_PROFILE is {PROFILE!r}. Set it to embedded or production.")
+EMBEDDED = PROFILE == "embedded"
+
+
+def required_in_production(name: str, default: str = "") -> str:
+    """A variable that production cannot do without; the embedded profile has a default for it."""
+    value: str = env.str(name, default=default if EMBEDDED else "")
+    if not value and not EMBEDDED:
+        raise ImproperlyConfigured(f"{name} is not set. Set it in the environment (docs/operations.md).")
+    return value
+
+
+# --- who we are, and where ---------------------------------------------------------------------------
+
+DEBUG = False
+SECRET_KEY = required_in_production("SECRET_KEY") or (
+    secret_file(VAR_DIR / "secret_key", lambda: secrets.token_urlsafe(48).encode()).decode()
+)
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if EMBEDDED else [])
+# The number keys and the receipt keys (record/keys.py); production mounts them read-only.
+KEYS_DIR = Path(required_in_production("KEYS_DIR", default=str(VAR_DIR / "keys")))
+# Stands in receipts as `iss`; test receipts carry it with "/test" behind.
+RECEIPT_ISSUER = env.str("RECEIPT_ISSUER", default="https://registry.example")
+
+ROOT_URLCONF = "dncregistry.urls"
+WSGI_APPLICATION = "dncregistry.wsgi.application"
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_structlog",
+    "dncregistry",
+    "record",
+    "telemarketers",
+    "consents",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django_structlog.middlewares.RequestMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+]
+
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+AUTH_USER_MODEL = "record.User"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- the record --------------------------------------------------------------------------------------
+
+
+def database() -> dict[str, Any]:
+    """SQLite in WAL mode unless DATABASE_URL says otherwise; production has no default."""
+    url = required_in_production("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'registry.sqlite3'}")
+    settings: dict[str, Any] = env.db_url_config(url)
+    if settings["ENGINE"] == "django.db.backends.sqlite3":
+        Path(settings["NAME"]).parent.mkdir(parents=True, exist_ok=True)
+        settings["OPTIONS"] = {
+            "timeout": 5,  # seconds to wait for another writer
+            # A transaction that begins by reading must not find at its first write that it lost its turn.
+            "transaction_mode": "IMMEDIATE",
+            # FULL: every check promises that its record survives a power cut.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+        }
+        # A file: triggers and locks behave as in service only there, not in a shared memory cache.
+        settings["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}
+    else:
+        settings["CONN_MAX_AGE"] = None
+        settings["CONN_HEALTH_CHECKS"] = True
+        settings["OPTIONS"] = {"connect_timeout": 2}
+    return settings
+
+
+DATABASES = {"default": database()}
+
+REDIS_URL = env.str("REDIS_URL", default="")
+CACHES: dict[str, dict[str, Any]] = {
+    "default": (
+        {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {"socket_timeout": 0.3, "socket_connect_timeout": 0.3},
+        }
+        if REDIS_URL
+        else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "shared"}
+    ),
+    # What a worker falls back on while Redis is down: its own share of a firm's limits.
+    "worker": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "worker"},
+}
+WEB_WORKERS = env.int("WEB_WORKERS", default=1 if EMBEDDED else 4)
+
+# --- limits ------------------------------------------------------------------------------------------
+
+# Per firm (or, for the public look-up, per address) and minute.
+RATE_LIMITS = {
+    "checks": env.int("RATE_LIMIT_CHECKS", default=6_000),
+    "batch_numbers": env.int("RATE_LIMIT_BATCH_NUMBERS", default=600_000),
+    "callers": env.int("RATE_LIMIT_CALLERS", default=60),
+}
+# A batch of 1,000 numbers is about 30 KB; nothing that the API takes comes near this.
+MAX_BODY_BYTES = 1_000_000
+
+# --- language and time -------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "zh-hans"
+LANGUAGES = [("zh-hans", _("Simplified Chinese")), ("en", _("English"))]
+LOCALE_PATHS = [BASE_DIR / "dncregistry" / "locale"]
+USE_TZ = True
+TIME_ZONE = "Asia/Shanghai"
+
+# --- static files: all from our own tree, nothing fetched at run time --------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = EMBEDDED
+WHITENOISE_AUTOREFRESH = False
+
+# --- the HTTP API ------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_PARSER_CLASSES": ["dncregistry.wire.BoundedJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["dncregistry.wire.JSONRenderer"],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "dncregistry.wire.AlwaysJSON",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "dncregistry.rest.problem",
+    "UNAUTHENTICATED_USER": None,
+    "DATETIME_FORMAT": "iso-8601",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Do-not-call and consent registry",
+    "DESCRIPTION": "Ask before you dial. See docs/api.md for a first check.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "APPEND_COMPONENTS": {
+        "securitySchemes": {
+            "key": {"type": "http", "scheme": "bearer", "description": "`dnc_live_…` or `dnc_test_…`"},
+        }
+    },
+}
+
+# --- logs and safety ---------------------------------------------------------------------------------
+
+LOGGING = logs.configure(as_json=not EMBEDDED)
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not EMBEDDED)
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if not EMBEDDED else None
+SECURE_HSTS_SECONDS = 0 if EMBEDDED else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not EMBEDDED
+SECURE_HSTS_PRELOAD = not EMBEDDED
+SILENCED_SYSTEM_CHECKS: list[str] = []

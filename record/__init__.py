@@ -1,0 +1,1 @@
+"""What every app writes to: phone numbers, pseudonyms, who acts, events that nothing may rewrite, working days."""

@@ -1,0 +1,105 @@
+"""Where the registry's own keys are, and how they are read.
+
+    KEYS_DIR/number/1.key           32 bytes in hex; the highest id is current, all are live (record/pseudonyms.py)
+    KEYS_DIR/receipt/live-1.pem     Ed25519; the highest signs, all are published (consents/receipts.py)
+    KEYS_DIR/receipt-test/test-1.pem
+
+The embedded profile makes them on first run; production refuses to start without them.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from functools import cache
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+from dncregistry.firstrun import secret_file
+from record.pseudonyms import NumberKey, Pseudonymizer
+
+
+@cache
+def pseudonymizer() -> Pseudonymizer:
+    """Over every live number key; the highest id is the current one."""
+    if settings.EMBEDDED:
+        secret_file(settings.KEYS_DIR / "number" / "1.key", lambda: secrets.token_hex(32).encode())
+    *retiring, current = (_number_key(path) for path in _files("number", "*.key"))
+    return Pseudonymizer(current, retiring)
+
+
+@cache
+def signing_keys(folder: str) -> dict[str, Ed25519PrivateKey]:
+    """Key id → key, oldest first; the last one signs. `folder` is "receipt" or "receipt-test"."""
+    if settings.EMBEDDED:
+        first = "live-1.pem" if folder == "receipt" else "test-1.pem"
+        secret_file(settings.KEYS_DIR / folder / first, _new_signing_key)
+    return {path.stem: _signing_key(path) for path in _files(folder, "*.pem")}
+
+
+def require() -> None:
+    """Reads every key once. Raises `ImproperlyConfigured` with a sentence on what to do."""
+    pseudonymizer()
+    signing_keys("receipt")
+    signing_keys("receipt-test")
+
+
+def _files(folder: str, pattern: str) -> list[Path]:
+    place = settings.KEYS_DIR / folder
+    files = sorted(place.glob(pattern), key=_order)
+    if not files:
+        raise ImproperlyConfigured(
+            f"There is no key in {place}. Make one with `manage.py make_keys` or restore it from the backup of "
+            "the keys, and point KEYS_DIR at the folder above it."
+        )
+    return files
+
+
+def _order(path: Path) -> int:
+    number = re.fullmatch(r"(?:\w+-)?([0-9]+)", path.stem)
+    if number is None:
+        raise ImproperlyConfigured(f"{path} is no key's name. Keys are named 1.key, live-1.pem or test-1.pem.")
+    return int(number[1])
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The key {path} cannot be read ({error.strerror}). Let the service's user read it."
+        ) from error
+
+
+def _number_key(path: Path) -> NumberKey:
+    try:
+        return NumberKey(_order(path), bytes.fromhex(_read(path).decode("ascii").strip()))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"The number key {path} is not 32 bytes in hex. Restore it from the backup of the keys."
+        ) from error
+
+
+def _signing_key(path: Path) -> Ed25519PrivateKey:
+    try:
+        key = load_pem_private_key(_read(path), password=None)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"The signing key {path} is no PEM file of an Ed25519 key. Restore it from the backup of the keys."
+        ) from error
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ImproperlyConfigured(f"The signing key {path} is not an Ed25519 key.")
+    return key
+
+
+def _new_signing_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

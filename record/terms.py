@@ -1,0 +1,57 @@
+"""The record's closed vocabularies: who may act, and what can happen."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class ActorKind(models.TextChoices):
+    SUBSCRIBER = "subscriber", _("subscriber")
+    FIRM = "firm", _("firm")
+    STAFF = "staff", _("regulator's staff")
+    OPERATOR = "operator", _("operator at the command line")
+    SYSTEM = "system", _("the registry itself")
+
+
+class Verb(models.TextChoices):
+    """What an event says was done. A word, once used, never changes its meaning."""
+
+    # people at the regulator and in firms
+    USER_ADDED = "user.added", _("user added")
+    # firms and their terms
+    FIRM_REGISTERED = "firm.registered", _("firm registered")
+    FIRM_APPROVED = "firm.approved", _("firm approved")
+    FIRM_APPROVAL_ENDED = "firm.approval_ended", _("approval ended")
+    CREDENTIAL_ISSUED = "credential.issued", _("key issued")
+    CREDENTIAL_REVOKED = "credential.revoked", _("key revoked")
+    CALLING_NUMBER_ADDED = "calling_number.added", _("calling number added")
+    CALLING_NUMBER_WITHDRAWN = "calling_number.withdrawn", _("calling number withdrawn")
+    MANDATE_PROPOSED = "mandate.proposed", _("mandate proposed")
+    MANDATE_CONFIRMED = "mandate.confirmed", _("mandate confirmed")
+    MANDATE_ENDED = "mandate.ended", _("mandate ended")
+    LICENCE_GRANTED = "licence.granted", _("licence granted")
+    LICENCE_ENDED = "licence.ended", _("licence ended")
+    WORDING_ADDED = "wording.added", _("wording added")
+    MATTER_SUBMITTED = "matter.submitted", _("matter submitted")
+    MATTER_APPROVED = "matter.approved", _("matter approved")
+    MATTER_WITHDRAWN = "matter.withdrawn", _("matter withdrawn")
+    # the regulator's rules
+    PURPOSE_ADDED = "purpose.added", _("purpose added")
+    POLICY_PUBLISHED = "policy.published", _("policy published")
+    SANCTION_PROPOSED = "sanction.proposed", _("sanction proposed")
+    SANCTION_APPROVED = "sanction.approved", _("sanction approved")
+    SANCTION_LIFTED = "sanction.lifted", _("sanction lifted")
+    # what subscribers say
+    SUBSCRIBER_ADDED = "subscriber.added", _("subscriber added")
+    HOLDING_OPENED = "holding.opened", _("holding opened")
+    HOLDING_CLAIMED = "holding.claimed", _("holding claimed")
+    HOLDING_ENDED = "holding.ended", _("holding ended")
+    REGISTERED = "registration.made", _("registered")
+    REGISTRATION_ENDED = "registration.ended", _("registration ended")
+    AUTHORIZED = "authorization.granted", _("authorized")
+    AUTHORIZATION_ENDED = "authorization.ended", _("authorization ended")
+    FIRM_REFUSED = "refusal.made", _("firm refused")
+    REFUSAL_LIFTED = "refusal.lifted", _("refusal lifted")
+    PREFERENCE_SET = "preference.set", _("preference set")
+    PREFERENCE_ENDED = "preference.ended", _("preference ended")

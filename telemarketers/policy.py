@@ -1,0 +1,175 @@
+"""The regulator's rules, read from a policy's document into one immutable value.
+
+Pure: no clock, no query. `weakens` says whether new rules protect citizens less than old ones, in which case
+they are published 30 days ahead (law 10).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import gettext_lazy as _
+
+from dncregistry.errors import Refused
+from record.calendar import WorkCalendar, calendar_months_later, china
+from telemarketers.terms import Stance
+
+NOTICE_OF_WEAKENING = timedelta(days=30)
+
+# Minutes of the local day, [from, until); 24:00 is 1440.
+Block = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What one policy version says. Days and months are counted in `zone`."""
+
+    stances: Mapping[str, Stance]
+    hours: tuple[Block, ...]
+    calls_on_public_holidays: bool
+    zone: ZoneInfo
+    cap_days: int
+    cap_window_days: int
+    check_valid: timedelta
+    scrub_valid: timedelta
+    authorization_months: int
+    authorization_months_most: int
+    suspension_days: int
+    bar_months: int
+    numbering_data: str
+    holidays: frozenset[date]
+    working_weekends: frozenset[date]
+    holiday_years: frozenset[int]
+
+    @cached_property
+    def calendar(self) -> WorkCalendar:
+        return china(self.holidays, self.working_weekends, self.holiday_years)
+
+    def stance(self, purpose: str) -> Stance:
+        """A marketing purpose that the policy does not name needs consent."""
+        return self.stances.get(purpose, Stance.CONSENT)
+
+    def months_later(self, at: datetime, months: int) -> datetime:
+        """The local midnight that begins the day `months` calendar months after the day of `at`.
+
+        Half-open: the last day included is the one before.
+        """
+        day = calendar_months_later(at.astimezone(self.zone).date(), months)
+        return datetime(day.year, day.month, day.day, tzinfo=self.zone)
+
+    def day(self, at: datetime) -> date:
+        return at.astimezone(self.zone).date()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyAt:
+    """The policy in force at an instant, and when its successor takes over, if that is known."""
+
+    id: int
+    version: str
+    rules: Rules
+    ends: datetime | None = None
+
+
+def read(document: Mapping[str, Any]) -> Rules:
+    """Raises `Refused` (policy_malformed) naming the part that cannot be read; nothing is left to a default."""
+    part = "document"
+    try:
+        part = "stances"
+        stances = {str(purpose): Stance(stance) for purpose, stance in document[part].items()}
+        part = "hours"
+        hours = tuple((_minutes(start), _minutes(end)) for start, end in document[part])
+        if any(start >= end for start, end in hours):
+            raise ValueError
+        part = "zone"
+        zone = ZoneInfo(document[part])
+        part = "holidays"
+        holidays = frozenset(date.fromisoformat(day) for day in document[part])
+        part = "working_weekends"
+        working_weekends = frozenset(date.fromisoformat(day) for day in document[part])
+        part = "calls_on_public_holidays"
+        on_holidays = document[part]
+        if not isinstance(on_holidays, bool):
+            raise TypeError
+        figures = {}
+        for part in FIGURES:
+            figures[part] = document[part]
+            if type(figures[part]) is not int or figures[part] < 1:
+                raise ValueError
+        part = "holiday_years"
+        years = frozenset(int(year) for year in document[part])
+        part = "numbering_data"
+        numbering_data = str(document[part])
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise Refused(
+            "policy_malformed", _("The policy's document is incomplete or malformed; see docs/policy.md."), field=part
+        ) from error
+    return Rules(
+        stances=stances,
+        hours=hours,
+        calls_on_public_holidays=on_holidays,
+        zone=zone,
+        cap_days=figures["cap_days"],
+        cap_window_days=figures["cap_window_days"],
+        check_valid=timedelta(minutes=figures["check_valid_minutes"]),
+        scrub_valid=timedelta(hours=figures["scrub_valid_hours"]),
+        authorization_months=figures["authorization_months"],
+        authorization_months_most=figures["authorization_months_most"],
+        suspension_days=figures["suspension_days"],
+        bar_months=figures["bar_months"],
+        numbering_data=numbering_data,
+        holidays=holidays,
+        working_weekends=working_weekends,
+        holiday_years=years,
+    )
+
+
+FIGURES = (
+    "cap_days",
+    "cap_window_days",
+    "check_valid_minutes",
+    "scrub_valid_hours",
+    "authorization_months",
+    "authorization_months_most",
+    "suspension_days",
+    "bar_months",
+)
+
+
+def weakens(old: Rules, new: Rules) -> list[str]:
+    """Names of the rules that protect citizens less under `new` than under `old`."""
+    opened = [purpose for purpose, stance in old.stances.items() if stance == Stance.CONSENT]
+    weaker = {
+        "stances": any(new.stance(purpose) == Stance.OPEN for purpose in opened)
+        or any(stance == Stance.OPEN and purpose not in old.stances for purpose, stance in new.stances.items()),
+        "hours": not _minutes_of(new.hours) <= _minutes_of(old.hours),
+        "calls_on_public_holidays": new.calls_on_public_holidays and not old.calls_on_public_holidays,
+        "holidays": not old.holidays <= new.holidays,
+        "working_weekends": not new.working_weekends <= old.working_weekends,
+        "cap_days": new.cap_days > old.cap_days,
+        "cap_window_days": new.cap_window_days < old.cap_window_days,
+        "check_valid_minutes": new.check_valid > old.check_valid,
+        "scrub_valid_hours": new.scrub_valid > old.scrub_valid,
+        "authorization_months": new.authorization_months > old.authorization_months,
+        "authorization_months_most": new.authorization_months_most > old.authorization_months_most,
+        "suspension_days": new.suspension_days < old.suspension_days,
+        "bar_months": new.bar_months < old.bar_months,
+    }
+    return [rule for rule, is_weaker in weaker.items() if is_weaker]
+
+
+def _minutes(text: str) -> int:
+    hour, minute = text.split(":")
+    minutes = int(hour) * 60 + int(minute)
+    if not 0 <= minutes <= 24 * 60:
+        raise ValueError
+    return minutes
+
+
+def _minutes_of(blocks: tuple[Block, ...]) -> frozenset[int]:
+    return frozenset(minute for start, end in blocks for minute in range(start, end))
