@@ -282,8 +282,7 @@ def _placeholders(names: Iterable[str]) -> str:
 
 
 def _time(stored: Any) -> datetime:
-    """PostgreSQL answers with a datetime; SQLite with the text that Django keeps there, in UTC."""
-    if isinstance(stored, str):
-        return datetime.fromisoformat(stored).replace(tzinfo=UTC)
-    assert isinstance(stored, datetime)
-    return stored
+    """An aware instant. SQLite keeps UTC without saying so, as text where it cannot see the column's type."""
+    instant = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    assert isinstance(instant, datetime)
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

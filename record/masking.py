@@ -14,12 +14,14 @@ import string
 # characters.
 _GAP = r"[ \t\xa0\u3000().\uff08\uff09\uff0e\xb7\-\u2010-\u2015\u2212\uff0d\u200b-\u200f\u2060\ufeff]{0,3}"
 
-# Seven digits or more. \d, not [0-9]: digits of every script are digits of a number. The look-behind comes
-# after the first digit because a pattern that starts with a digit skips other text four times faster. What
-# follows a mask is not looked at again, so that masking twice is masking once.
-_RUN = re.compile(rf"\d(?<![\d*].)(?:{_GAP}\d){{6,}}")
+# \d, not [0-9]: digits of every script are digits of a number. Stars are digits masked before and keep their
+# places, so masking twice is masking once.
+_RUN = re.compile(rf"\d(?:{_GAP}[\d*]){{6,}}")
+_FEWEST = 7  # digits of a local number
 
-_MOBILE = re.compile(rf"(?:(?:00)?86{_GAP})?1[3-9][0-9]{_GAP}[0-9]{{4}}{_GAP}[0-9]{{4}}(?!\d)")
+_MOBILE = re.compile(
+    rf"(?:(?:00)?86{_GAP})?1[3-9][0-9]{_GAP}(?:[0-9]{{4}}|\*{{4}}){_GAP}[0-9]{{4}}(?!\d)",
+)
 
 _OCTET = r"(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 
@@ -84,9 +86,11 @@ def _starred(number: str, *, is_mobile: bool) -> str:
 
     Of an unknown run only three are left in front: it may hold two numbers. A mobile keeps its country code.
     """
-    digits = [at for at, character in enumerate(number) if character.isdecimal()]
-    keep = max(0, len(digits) - 8)
+    places = [at for at, character in enumerate(number) if character.isdecimal() or character == "*"]
+    if sum(number[at] != "*" for at in places) < _FEWEST:
+        return number
+    keep = max(0, len(places) - 8)
     characters = list(number)
-    for at in digits[keep if is_mobile else min(keep, 3) : -4]:
+    for at in places[keep if is_mobile else min(keep, 3) : -4]:
         characters[at] = "*"
     return "".join(characters)

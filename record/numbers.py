@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COUNTRY: Final = "86"
 # Characters. The longest real spelling has about 30, and normalizing can make a text 18 times as long.
 LONGEST_TEXT: Final = 64
+LONGEST_LOCAL: Final = 8  # digits of a fixed line after its area code
 
 REFUSALS: Final[dict[str, Text]] = {
     "empty": _("No number was given. Write one, such as 138 0013 8000 or 010 6552 9988."),
@@ -124,11 +125,9 @@ def parse_caller(text: str) -> PhoneNumber | ServiceCode:
     return ServiceCode(spelled.national)
 
 
-# --- how numbers are spelled
-# ----------------------------------------------------------------------------------------
+# --- how numbers are spelled -----------------------------------------------------------------------------
 
-# The spellings that nearly all rows of nearly all files have. [0-9], never \d: \d and int() take any script's
-# digits.
+# The spellings of nearly all rows of nearly all files. [0-9], never \d, which takes any script's digits.
 _WELL_FORMED_MOBILE = re.compile(r"(?:(?:\+|00)?86[ -]?)?(1[3-9][0-9])[ -]?([0-9]{4})[ -]?([0-9]{4})")
 
 _SERVICE_CODE = re.compile(
@@ -224,9 +223,8 @@ def _national(digits: str, *, plus: bool) -> _Spelled:
         raise NumberRefused("not_a_number")
     if country_code and not digits.startswith(COUNTRY):
         raise NumberRefused("foreign")
-    # A national number has 11 digits at the most, so 86 before more than that is the country code without its
-    # plus.
-    if country_code or (len(digits) > 11 and digits.startswith(COUNTRY)):
+    # No area code or mobile number starts with 86: before more than a local number it is the country code.
+    if country_code or (len(digits) > LONGEST_LOCAL and digits.startswith(COUNTRY)):
         digits, country_code = digits[2:], True
     # 17951 or 12593 before a number chose a cheap long-distance carrier. phonenumbers drops such a code from
     # any number, and so makes a 7-digit number of a mistyped mobile: here only a whole number may follow it.
@@ -236,8 +234,7 @@ def _national(digits: str, *, plus: bool) -> _Spelled:
     return _Spelled(digits[trunk_zero:], country_code, trunk_zero)
 
 
-# --- what can be dialled
-# --------------------------------------------------------------------------------------------
+# --- what can be dialled ---------------------------------------------------------------------------------
 
 
 def _is_dialable(national: str) -> bool:

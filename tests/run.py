@@ -59,7 +59,8 @@ def main(arguments: list[str]) -> int:
     options, for_pytest = parse(arguments)
     in_ci = os.environ.get("CI") == "true"
     outcomes: dict[str, Outcome] = {}
-    complaints: list[str] = []
+    not_run: list[str] = []
+    faults: list[str] = []
 
     if options.only != "postgres":
         print("== The suite on SQLite", flush=True)
@@ -72,20 +73,20 @@ def main(arguments: list[str]) -> int:
             with throwaway_postgres(bin_folder) as cluster:
                 outcomes["PostgreSQL"] = run_pytest(for_pytest, database_url=cluster.url)
         else:
-            print("SKIPPED: the suite on PostgreSQL, which is not here (Debian: apt install postgresql).")
+            not_run.append("PostgreSQL: SKIPPED, it is not on this machine (Debian: apt install postgresql).")
             if in_ci or options.require_postgres or options.only:
-                complaints.append("PostgreSQL was skipped, and must not be.")
+                faults.append("PostgreSQL: must be run here, and was not.")
 
     for database, outcome in outcomes.items():
         if outcome.exit_code:
-            complaints.append(f"{database}: pytest ended with exit code {outcome.exit_code}.")
+            faults.append(f"{database}: pytest ended with exit code {outcome.exit_code}.")
         if in_ci and outcome.skipped:
-            complaints.append(f"{database}: {outcome.skipped} skipped, and CI skips nothing.")
-    for line in complaints:
+            faults.append(f"{database}: {outcome.skipped} skipped, and CI skips nothing.")
+    for line in (*faults, *not_run):
         print(line)
     for database, outcome in outcomes.items():
         print(f"{database}: {outcome}")
-    return 1 if complaints else 0
+    return 1 if faults else 0
 
 
 def parse(arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:

@@ -50,6 +50,7 @@ BEIJING = "+861065529988"
         pytest.param("(010) 6552 9988", BEIJING, id="area-code-in-brackets"),
         pytest.param("+86 (0)10 6552 9988", BEIJING, id="zero-in-brackets"),
         pytest.param("861065529988", BEIJING, id="fixed-line-country-code-without-plus"),
+        pytest.param("861095588", "+861095588", id="short-line-country-code-without-plus"),
         pytest.param("1065529988.0", BEIJING, id="fixed-line-read-as-float"),
         pytest.param("17951 010 6552 9988", BEIJING, id="carrier-selection-before-area-code"),
         pytest.param("0571-8888 6666", "+8657188886666", id="three-digit-area"),
@@ -89,6 +90,7 @@ def test_reads(text: str, e164: str) -> None:
         pytest.param("021 6552 9988 12", "length", id="extension-after-a-space"),
         pytest.param("12593 138 0013", "length", id="carrier-code-and-part-of-a-number"),
         pytest.param("12593 138 0013 80", "length", id="carrier-code-and-most-of-a-number"),
+        pytest.param("86138001380", "length", id="part-of-a-mobile-after-86"),
         pytest.param("95588", "length", id="service-code"),
         pytest.param("1440012345678", "length", id="thirteen-digit-device"),
         pytest.param("0", "length", id="zero"),
@@ -102,6 +104,7 @@ def test_reads(text: str, e164: str) -> None:
         pytest.param("8.6138e12", "excel_rounded", id="rounded-small-e"),
         pytest.param("1E+10", "excel_rounded", id="rounded-to-one-digit"),
         pytest.param("65529988", "no_area_code", id="local"),
+        pytest.param("8655 2998", "no_area_code", id="local-that-starts-with-86"),
         pytest.param("655-2998", "no_area_code", id="local-of-seven"),
         pytest.param("+8665529988", "no_area_code", id="local-after-country-code"),
         pytest.param("010 65529988 转 123", "extension", id="extension-zhuan"),
@@ -226,7 +229,7 @@ def test_reading_again_changes_nothing(text: str) -> None:
 @given(st.from_regex(r"(1[3-9][0-9]|10[2-9]|2[0-9][2-8]|[3-9][0-9]{2}[2-8]?)[0-9]{7,8}", fullmatch=True))
 def test_what_phonenumbers_knows_is_read_as_phonenumbers_reads_it(national: str) -> None:
     theirs = phonenumbers.parse(national, "CN")
-    assume(phonenumbers.is_valid_number(theirs))
+    assume(phonenumbers.is_valid_number(theirs) and str(theirs.national_number) == national)
     e164 = phonenumbers.format_number(theirs, phonenumbers.PhoneNumberFormat.E164)
     for text in (national, f"0{national}", f"+86 {national}", f"0086{national}"):
         assert PhoneNumber.parse(text).e164 == e164

@@ -1,0 +1,155 @@
+"""A small world for tests to begin from: the Chinese policy, a loan firm, a retailer, a call centre.
+
+Everything is made by the verbs that every door calls, so a test's world is one that could be.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from django.conf import settings
+
+from consents import actions, check
+from consents.check import Answer, Asked
+from consents.models import Authorization, Holding
+from consents.terms import HoldingSource
+from record.ledger import OPERATOR, Actor
+from record.models import User
+from record.numbers import PhoneNumber, parse_caller
+from record.terms import ActorKind
+from telemarketers.actions import firms, rules
+from telemarketers.models import Credential, Firm, Matter, Purpose
+from telemarketers.terms import Channel, Mode, PurposeKind, Scope
+
+# Wednesday, 7 January 2026, 08:00 in Shanghai: the world is made. Calls are at NOON and later.
+START = datetime(2026, 1, 7, 0, 0, tzinfo=UTC)
+# Ten in the morning, within the hours for calling.
+NOW = datetime(2026, 1, 7, 2, 0, tzinfo=UTC)
+
+ALICE = PhoneNumber("+8613800138000")
+BOB = PhoneNumber("+8613900139000")
+
+LOANS_LINE = "+861065529988"
+SHOP_LINE = "95188"
+CENTRE_LINE = "+862161234567"
+
+SUBSCRIBER = Actor(ActorKind.SUBSCRIBER, 1)
+
+
+def shipped(name: str) -> Any:
+    return json.loads((settings.BASE_DIR / "telemarketers" / "shipped" / f"{name}.json").read_text())
+
+
+@dataclass
+class World:
+    loans: Firm
+    shop: Firm
+    centre: Firm
+    offer: Matter  # of the loan firm, consent
+    codes: Matter  # of the loan firm, service
+    key: str
+    credential: Credential
+    shop_credential: Credential
+    staff: User
+    other_staff: User
+
+    def purpose(self, code: str) -> Purpose:
+        return Purpose.objects.get(pk=code)
+
+    def hold(self, number: PhoneNumber = ALICE, at: datetime = START) -> Holding:
+        return actions.hold(number=number, source=HoldingSource.OPERATOR, by=OPERATOR, at=at)
+
+    def authorize(
+        self, about: Matter | Purpose | None = None, number: PhoneNumber = ALICE, at: datetime = START, **more: Any
+    ) -> Authorization:
+        more = {"channels": Channel.VOICE, "firm": self.loans, **more}
+        return actions.authorize(
+            holding=self.hold(number, at), about=about or self.offer, by=SUBSCRIBER, at=at, **more
+        )
+
+    def ask(
+        self,
+        callee: str = ALICE.e164,
+        *,
+        at: datetime = NOW,
+        credential: Credential | None = None,
+        caller: str = LOANS_LINE,
+        purpose: str = "loan_finance",
+        channel: Channel = Channel.VOICE,
+        **more: Any,
+    ) -> Answer:
+        if "matter" in more:
+            purpose = ""
+        more.setdefault("matter", "")
+        asked = Asked(caller=parse_caller(caller), purpose=purpose, channel=channel, **more)
+        return check.check(asked, check.read_callee(callee), credential=credential or self.credential, at=at)
+
+    def ruling(self, *arguments: Any, **more: Any) -> str:
+        """What `ask` is answered, as "block no_authorization"."""
+        ruling = self.ask(*arguments, **more).rulings[0]
+        return f"{ruling.verdict} {ruling.reason}"
+
+    def ask_shop(self, callee: str = ALICE.e164, **more: Any) -> str:
+        """The retailer asks, for a purpose that is open until refused."""
+        more = {"credential": self.shop_credential, "caller": SHOP_LINE, "purpose": "retail", **more}
+        return self.ruling(callee, **more)
+
+
+def build(at: datetime = START, policy: str = "china") -> World:
+    for purpose in shipped("purposes"):
+        rules.add_purpose(
+            code=purpose["code"],
+            kind=PurposeKind(purpose["kind"]),
+            name_zh=purpose["name_zh"],
+            name_en=purpose["name_en"],
+            by=OPERATOR,
+            at=at,
+        )
+    rules.publish_policy(version=f"{policy}-1", document=shipped(policy), starts=at, by=OPERATOR, at=at)
+    loans = firm("91110000MA0000001L", "示范贷款有限公司", at, "loan_finance", "verification", line=LOANS_LINE)
+    shop = firm("91310000MA1FL0001R", "示范商店有限公司", at, "retail", line=SHOP_LINE)
+    centre = firm("91310000MA1FL0002W", "示范呼叫中心有限公司", at, line=CENTRE_LINE)
+    credential, key = issue(loans, at)
+    return World(
+        loans=loans,
+        shop=shop,
+        centre=centre,
+        offer=matter(loans, "spring-loan", "loan_finance", at),
+        codes=matter(loans, "login-codes", "verification", at),
+        key=key,
+        credential=credential,
+        shop_credential=issue(shop, at)[0],
+        staff=User.objects.create_user("a@regulator.example", name="甲", is_staff=True),
+        other_staff=User.objects.create_user("b@regulator.example", name="乙", is_staff=True),
+    )
+
+
+def firm(credit_code: str, name: str, at: datetime, *purposes: str, line: str) -> Firm:
+    made = firms.register_firm(credit_code=credit_code, name=name, by=OPERATOR, at=at)
+    firms.approve_firm(firm=made, by=OPERATOR, at=at)
+    firms.add_calling_number(firm=made, number=parse_caller(line), display_name=name[:4], by=OPERATOR, at=at)
+    for purpose in purposes:
+        firms.grant_licence(firm=made, purpose=Purpose.objects.get(pk=purpose), document="许可", by=OPERATOR, at=at)
+    return made
+
+
+def issue(owner: Firm, at: datetime, mode: Mode = Mode.LIVE, scopes: Any = tuple(Scope)) -> tuple[Credential, str]:
+    return firms.issue_credential(firm=owner, mode=mode, scopes=scopes, label="", by=OPERATOR, at=at)
+
+
+def matter(owner: Firm, code: str, purpose: str, at: datetime) -> Matter:
+    made = firms.submit_matter(
+        firm=owner,
+        code=code,
+        purpose=Purpose.objects.get(pk=purpose),
+        title=code,
+        wording="可以就此事给您打电话吗？",
+        by=OPERATOR,
+        at=at,
+    )
+    firms.approve_matter(matter=made, by=OPERATOR, at=at)
+    return made
+
