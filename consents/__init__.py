@@ -1,1 +1,1 @@
-"""What subscribers have said, and what follows: holdings, registrations, authorizations, refusals, the ruling, checks, receipts."""
+"""What subscribers have said, and what follows: holdings, registrations, authorizations, the ruling, checks."""

@@ -92,9 +92,7 @@ def hand_over(
         return claim(number=number, subscriber=subscriber, by=by, at=at)
     kept = list(former.registrations.in_force(at)) if keep_registration else []
     _end_holding(former, by=by, at=at)
-    holding = Holding.objects.create(
-        number=former.number, subscriber=subscriber, source=HoldingSource.PROOF, starts=at
-    )
+    holding = Holding.objects.create(number=former.number, subscriber=subscriber, source=HoldingSource.PROOF, starts=at)
     ledger.record(Verb.HOLDING_OPENED, of=holding, by=by, at=at)
     for registration in kept:
         _open_registration(holding, registration.purpose, Channel(registration.channels), by=by, at=at)
@@ -148,10 +146,8 @@ def contradicted(
     return authorizations.filter(channels__in=touched)
 
 
-def _widen(
-    holding: Holding, purpose: Purpose | None, channels: Channel, *, by: Actor, at: datetime
-) -> Registration:
-    present = holding.registrations.in_force(at).filter(purpose=purpose).first()
+def _widen(holding: Holding, purpose: Purpose | None, channels: Channel, *, by: Actor, at: datetime) -> Registration:
+    present: Registration | None = holding.registrations.in_force(at).filter(purpose=purpose).first()
     wanted = _refused(channels)
     if present is not None:
         if Channel(present.channels) & wanted == wanted:
@@ -284,9 +280,7 @@ def revoke(*, authorizations: QuerySet[Authorization], by: Actor, at: datetime) 
     return _end_authorizations(authorizations.filter(ends__gt=at, starts__lte=at), Ended.REVOKED, by=by, at=at)
 
 
-def _end_authorizations(
-    authorizations: QuerySet[Authorization], how: Ended, *, by: Actor, at: datetime
-) -> int:
+def _end_authorizations(authorizations: QuerySet[Authorization], how: Ended, *, by: Actor, at: datetime) -> int:
     ids = list(authorizations.values_list("pk", flat=True))
     # The database decides who was first: a row that another has ended meanwhile is not ended again.
     ended = [pk for pk in ids if Authorization.objects.filter(pk=pk, ended="", ends__gt=at).update(ends=at, ended=how)]

@@ -58,17 +58,23 @@ class CheckTerms(StrictSerializer):
     matter = serializers.CharField(required=False, allow_null=True, max_length=50, help_text="Or `purpose`.")
     channel = serializers.ChoiceField(CHANNELS)
     on_behalf_of = serializers.CharField(
-        required=False, allow_null=True, max_length=18, help_text="Credit code of the client that mandated the call."
+        required=False,
+        allow_null=True,
+        max_length=18,
+        help_text="Credit code of the client that mandated the call.",
     )
     for_time = AwareDateTimeField(
-        required=False, allow_null=True, help_text="The instant to rule on, at most 24 hours ahead. Default: now."
+        required=False,
+        allow_null=True,
+        help_text="The instant to rule on, at most 24 hours ahead. Default: now.",
     )
     client_ref = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=100)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if bool(attrs.get("purpose")) == bool(attrs.get("matter")):
             raise serializers.ValidationError(
-                {"purpose": [_("Name either a purpose or a matter: one of them, not both.")]}, code="purpose_or_matter"
+                {"purpose": [_("Name either a purpose or a matter: one of them, not both.")]},
+                code="purpose_or_matter",
             )
         return attrs
 
@@ -127,9 +133,7 @@ class ChecksView(APIView):
         responses={200: CheckResult, **problems(400, 401, 403, 413, 415, 422, 429, 503)},
         auth=KEY,  # type: ignore[arg-type]
         examples=[
-            OpenApiExample(
-                "a loan offer", value={"callee": "138 0013 8000", **TERMS_EXAMPLE}, request_only=True
-            ),
+            OpenApiExample("a loan offer", value={"callee": "138 0013 8000", **TERMS_EXAMPLE}, request_only=True),
             OpenApiExample(
                 "not without authorization",
                 value={
@@ -171,7 +175,9 @@ class BatchView(APIView):
         auth=KEY,  # type: ignore[arg-type]
         examples=[
             OpenApiExample(
-                "two numbers", value={"callees": ["138 0013 8000", "12345"], **TERMS_EXAMPLE}, request_only=True
+                "two numbers",
+                value={"callees": ["138 0013 8000", "12345"], **TERMS_EXAMPLE},
+                request_only=True,
             ),
         ],
     )
@@ -213,7 +219,8 @@ def _spend(limit: str, credential: Credential, cost: int = 1) -> Allowance:
 def _read(serializer: type[CheckTerms], request: Request) -> dict[str, Any]:
     form = serializer(data=request.data)
     form.is_valid(raise_exception=True)
-    return form.validated_data
+    data: dict[str, Any] = form.validated_data
+    return data
 
 
 def _asked(data: Mapping[str, Any]) -> Asked:

@@ -136,14 +136,14 @@ def resolve(asked: Asked, firm: Firm, at: datetime) -> Asking:
     matter = Matter.objects.filter(firm=principal, code=asked.matter).select_related("purpose").first()
     if matter is None:
         raise Refused(
-            "unknown_matter", _("The firm has no matter with this code. Submit it, or check its spelling."), field="matter"
+            "unknown_matter",
+            _("The firm has no matter with this code. Submit it, or check its spelling."),
+            field="matter",
         )
     return _asking(asked, firm, principal, matter, matter.purpose)
 
 
-def _asking(
-    asked: Asked, firm: Firm, principal: Firm | None, matter: Matter | None, purpose: Purpose | None
-) -> Asking:
+def _asking(asked: Asked, firm: Firm, principal: Firm | None, matter: Matter | None, purpose: Purpose | None) -> Asking:
     return Asking(
         firm=firm.pk,
         principal=principal.pk if principal else None,
@@ -172,9 +172,7 @@ def _for_time(asked: Asked, at: datetime) -> datetime:
     return asked.for_time
 
 
-def _answer(
-    asked: Asked, callees: Sequence[Callee], credential: Credential, at: datetime, record: Recorder
-) -> Answer:
+def _answer(asked: Asked, callees: Sequence[Callee], credential: Credential, at: datetime, record: Recorder) -> Answer:
     for_time = _for_time(asked, at)
     asking = resolve(asked, credential.firm, at)
     answer = Answer(
@@ -267,7 +265,7 @@ def _common(answer: Answer, credential: Credential, asking: Asking, known: Facts
 
 def _count_allow_days(answer: Answer, asking: Asking, known: Facts) -> None:
     """Notes the day of each marketing allow, for the cap. A day that is noted already stays as it is."""
-    if asking.kind == PurposeKind.SERVICE:
+    if asking.kind == PurposeKind.SERVICE or asking.principal is None:
         return
     allowed = {
         callee.number

@@ -17,6 +17,8 @@ from telemarketers.policy import PolicyAt
 from telemarketers.standing import Standing
 from telemarketers.terms import Channel, PurposeKind, Stance
 
+NO_CHANNEL = Channel(0)
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -72,7 +74,7 @@ class Permit:
 class CalleeFacts:
     """What the holder of the number has said that bears on the question."""
 
-    registered: Channel = Channel(0)  # channels that a registration in force covers, for this purpose
+    registered: Channel = NO_CHANNEL  # channels that a registration in force covers, for this purpose
     refused: bool = False
     permits: tuple[Permit, ...] = ()
     own_hours: hours.OwnHours | None = None
@@ -188,7 +190,7 @@ def _ended_by_act(covering: Iterable[Permit], at: datetime) -> bool:
 
 
 def _hours_end(at: datetime, callee: CalleeFacts, policy: PolicyAt) -> datetime | None:
-    """When the hours for calling end that `at` lies in: the policy's and the holder's own, in every zone of the number."""
+    """When the hours that `at` lies in end: the policy's and the holder's own, in every zone of the number."""
     rules = policy.rules
     ends: list[datetime | None] = []
     for zone in callee.zones or (rules.zone,):

@@ -18,7 +18,7 @@ from django.db import connection
 from django.utils.translation import gettext_lazy as _
 from phonenumbers import timezone
 
-from consents.decision import CalleeFacts, CallerFacts, Permit
+from consents.decision import NO_CHANNEL, CalleeFacts, CallerFacts, Permit
 from consents.hours import OwnHours
 from dncregistry.errors import CannotRule
 from record import keys
@@ -106,7 +106,7 @@ def _caller_facts(asking: Asking, rows: dict[str, list[Row]], at: datetime) -> C
 def _callee_facts(
     numbers: dict[bytes, PhoneNumber], callees: Iterable[PhoneNumber], rows: dict[str, list[Row]]
 ) -> dict[PhoneNumber, CalleeFacts]:
-    registered: dict[PhoneNumber, Channel] = defaultdict(lambda: Channel(0))
+    registered: dict[PhoneNumber, Channel] = defaultdict(lambda: NO_CHANNEL)
     permits: dict[PhoneNumber, list[Permit]] = defaultdict(list)
     days: dict[PhoneNumber, set[date]] = defaultdict(set)
     own_hours: dict[PhoneNumber, OwnHours] = {}
@@ -125,7 +125,7 @@ def _callee_facts(
     refused = {number(row) for row in rows["refusal"]}
     return {
         callee: CalleeFacts(
-            registered=registered[callee] if callee in registered else Channel(0),
+            registered=registered.get(callee, NO_CHANNEL),
             refused=callee in refused,
             permits=tuple(permits.get(callee, ())),
             own_hours=own_hours.get(callee),
@@ -264,7 +264,7 @@ def _read(asking: Asking, pseudonyms: Sequence[bytes], at: datetime) -> list[Row
         holding_in_force=IN_FORCE.format("holding."),
         said_in_force=IN_FORCE.format("said."),
     )
-    parameters = {
+    parameters: dict[str, Any] = {
         "at": connection.ops.adapt_datetimefield_value(at.astimezone(UTC)),
         "firm": asking.firm,
         "principal": asking.principal,

@@ -257,7 +257,8 @@ class AllowDay(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["callee", "principal", "purpose", "matter_id", "day"], name="allow_day_is_counted_once"
+                fields=["callee", "principal", "purpose", "matter_id", "day"],
+                name="allow_day_is_counted_once",
             )
         ]
         indexes = [models.Index(fields=["day"], name="allow_day_by_age")]

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
-from joserfc.jwk import KeySet, OKPKey
+from joserfc.jwk import KeySet, KeySetSerialization, OKPKey
 
 from dncregistry.errors import Refused
 from record import keys
@@ -49,7 +49,7 @@ def sign(claims: dict[str, Any], *, jti: str, checked_at: datetime, valid_until:
     return jws.serialize_compact(header, orjson.dumps(payload), _jwk(key_id, signing[key_id]), algorithms=[ALGORITHM])
 
 
-def jwk_set() -> dict[str, Any]:
+def jwk_set() -> KeySetSerialization:
     """Every public key, retired ones and those of test receipts too, oldest first."""
     return {
         "keys": [
@@ -60,7 +60,7 @@ def jwk_set() -> dict[str, Any]:
     }
 
 
-def verify(receipt: str, published: dict[str, Any]) -> dict[str, Any]:
+def verify(receipt: str, published: KeySetSerialization) -> dict[str, Any]:
     """The claims of a receipt whose signature one of the `published` keys made.
 
     Says nothing about time: whether the receipt covers a call is a question of `for_time` and `exp`.

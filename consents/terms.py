@@ -38,7 +38,10 @@ class Reason(models.TextChoices):
     NOT_MANDATED = "not_mandated", _("no mandate of that client is in force")
     CALLER_UNREGISTERED = "caller_unregistered", _("the calling number is not one of the firm's")
     CALLER_SUSPENDED = "caller_suspended", _("the calling number is suspended")
-    PURPOSE_NOT_LICENSED = "purpose_not_licensed", _("no licence for the purpose, or the matter is not approved")
+    PURPOSE_NOT_LICENSED = (
+        "purpose_not_licensed",
+        _("no licence for the purpose, or the matter is not approved"),
+    )
     EXEMPT = "exempt", _("a service message")
     AUTHORIZATION_REVOKED = "authorization_revoked", _("the authorization was ended")
     FIRM_REFUSED = "firm_refused", _("the citizen refuses this firm")

@@ -35,7 +35,9 @@ DETAILS = {
 
 def rule(callees: Sequence[PhoneNumber | None], at: datetime) -> list[Ruling]:
     """The rulings that the numbers stand for. Raises `Refused` (`not_a_test_number`) for any other number."""
-    return [_rule(callee, at, f"callees[{index}]" if len(callees) > 1 else "callee") for index, callee in enumerate(callees)]
+    return [
+        _rule(callee, at, f"callees[{index}]" if len(callees) > 1 else "callee") for index, callee in enumerate(callees)
+    ]
 
 
 def _rule(callee: PhoneNumber | None, at: datetime, field: str) -> Ruling:

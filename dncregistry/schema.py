@@ -23,12 +23,11 @@ class Problem(serializers.Serializer[Any]):
     status = serializers.IntegerField()
     code = serializers.CharField(help_text="Stable; docs/api.md lists them.")
     detail = serializers.CharField(help_text="For people, in the language of the request.")
-    errors = FieldProblem(many=True)
+    errors = FieldProblem(many=True)  # type: ignore[assignment]  # RFC 9457 leaves the name to us
 
 
 def problems(*statuses: int) -> dict[Any, Any]:
     """The `responses` of an operation that may answer with these statuses."""
     return {
-        (status, PROBLEM_JSON): OpenApiResponse(Problem, description=HTTPStatus(status).phrase)
-        for status in statuses
+        (status, PROBLEM_JSON): OpenApiResponse(Problem, description=HTTPStatus(status).phrase) for status in statuses
     }

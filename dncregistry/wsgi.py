@@ -4,6 +4,11 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
+from record import keys
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dncregistry.settings")
 
 application = get_wsgi_application()
+
+# Without its keys the registry can neither find a number nor sign an answer: better not to start.
+keys.require()

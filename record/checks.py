@@ -26,7 +26,9 @@ def guards_are_there(databases: Sequence[str] | None = None, **_: Any) -> list[C
     # A warning, because `migrate` stops at errors, and it is `migrate` that puts guards back.
     return [
         Warning(
-            f"The database lacks the guard {name}.", hint="Run `manage.py migrate`: it puts it back.", id="record.W002"
+            f"The database lacks the guard {name}.",
+            hint="Run `manage.py migrate`: it puts it back.",
+            id="record.W002",
         )
         for alias in databases or ()
         for name in guards.missing(connections[alias])

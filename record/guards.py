@@ -128,9 +128,7 @@ class NoOverlap:
         # Only an insert or a change of the interval can make rows overlap.
         return [
             *_sqlite_trigger(name, f"BEFORE INSERT ON {table} WHEN NEW.starts IS NOT NULL", body),
-            *_sqlite_trigger(
-                f"{name}_update", f"BEFORE UPDATE OF starts ON {table} WHEN NEW.starts IS NOT NULL", body
-            ),
+            *_sqlite_trigger(f"{name}_update", f"BEFORE UPDATE OF starts ON {table} WHEN NEW.starts IS NOT NULL", body),
         ]
 
     def postgresql(self, model: type[models.Model]) -> list[str]:

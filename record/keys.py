@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -28,22 +29,39 @@ from dncregistry.firstrun import secret_file
 from record.pseudonyms import NumberKey, Pseudonymizer
 
 
+def _new_signing_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+
+
+# The folders of KEYS_DIR, the first key in each, and how one is made.
+FIRST_KEYS: dict[str, tuple[str, Callable[[], bytes]]] = {
+    "number": ("1.key", lambda: secrets.token_hex(32).encode()),
+    "receipt": ("live-1.pem", _new_signing_key),
+    "receipt-test": ("test-1.pem", _new_signing_key),
+}
+
+
 @cache
 def pseudonymizer() -> Pseudonymizer:
     """Over every live number key; the highest id is the current one."""
-    if settings.EMBEDDED:
-        secret_file(settings.KEYS_DIR / "number" / "1.key", lambda: secrets.token_hex(32).encode())
-    *retiring, current = (_number_key(path) for path in _files("number", "*.key"))
+    *retiring, current = (_number_key(path) for path in _files("number"))
     return Pseudonymizer(current, retiring)
 
 
 @cache
 def signing_keys(folder: str) -> dict[str, Ed25519PrivateKey]:
     """Key id → key, oldest first; the last one signs. `folder` is "receipt" or "receipt-test"."""
-    if settings.EMBEDDED:
-        first = "live-1.pem" if folder == "receipt" else "test-1.pem"
-        secret_file(settings.KEYS_DIR / folder / first, _new_signing_key)
-    return {path.stem: _signing_key(path) for path in _files(folder, "*.pem")}
+    return {path.stem: _signing_key(path) for path in _files(folder)}
+
+
+def make_missing() -> list[Path]:
+    """Makes the first key in each folder that has none; returns the files made."""
+    made = []
+    for folder, (name, make) in FIRST_KEYS.items():
+        if not _present(folder):
+            secret_file(settings.KEYS_DIR / folder / name, make)
+            made.append(settings.KEYS_DIR / folder / name)
+    return made
 
 
 def require() -> None:
@@ -53,15 +71,21 @@ def require() -> None:
     signing_keys("receipt-test")
 
 
-def _files(folder: str, pattern: str) -> list[Path]:
-    place = settings.KEYS_DIR / folder
-    files = sorted(place.glob(pattern), key=_order)
+def _files(folder: str) -> list[Path]:
+    if settings.EMBEDDED:
+        make_missing()
+    files = _present(folder)
     if not files:
         raise ImproperlyConfigured(
-            f"There is no key in {place}. Make one with `manage.py make_keys` or restore it from the backup of "
-            "the keys, and point KEYS_DIR at the folder above it."
+            f"There is no key in {settings.KEYS_DIR / folder}. Restore the keys from their backup or, for a new "
+            "registry, run `manage.py make_keys`; KEYS_DIR names the folder above."
         )
     return files
+
+
+def _present(folder: str) -> list[Path]:
+    suffix = Path(FIRST_KEYS[folder][0]).suffix
+    return sorted((settings.KEYS_DIR / folder).glob(f"*{suffix}"), key=_order)
 
 
 def _order(path: Path) -> int:
@@ -99,7 +123,3 @@ def _signing_key(path: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise ImproperlyConfigured(f"The signing key {path} is not an Ed25519 key.")
     return key
-
-
-def _new_signing_key() -> bytes:
-    return Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

@@ -52,7 +52,7 @@ def mask_numbers(text: str) -> str:
     """The text with stars for all API keys and the middle digits of what could be a subscriber's number.
 
     13800138000 reads 138****8000, (010) 6552 9988 reads (010) **** 9988. Public short codes, dates, UUIDs,
-    digests, IP addresses and credit codes stay readable. About 5 µs for a line of a log.
+    digests, IP addresses and credit codes stay readable. 4 to 8 µs for an ordinary line of a log.
     """
     if "dnc_" in text:
         text = _KEY.sub(r"\1****", text)

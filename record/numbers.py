@@ -37,8 +37,7 @@ REFUSALS: Final[dict[str, Text]] = {
         "a fixed line has its area code and 7 or 8 more."
     ),
     "foreign": _(
-        "This number belongs to another country or region. "
-        "Only numbers of mainland China (+86) are registered here."
+        "This number belongs to another country or region. Only numbers of mainland China (+86) are registered here."
     ),
     "excel_rounded": _(
         "A spreadsheet has rounded this number, to something like 1.38E+10, and its last digits are lost. "
@@ -112,15 +111,14 @@ class ServiceCode:
 def parse_caller(text: str) -> PhoneNumber | ServiceCode:
     """The calling number that `text` spells: a service code if it looks like one. Raises NumberRefused.
 
-    One code has one text: 400-812-3456 and +86 400 812 3456 are the same. A bare 10-digit 106… is an SMS
+    One code has one text: 400-812-3456, +86 400 812 3456 and 0400 812 3456 are the same. A bare 10-digit 106… is an SMS
     port, while +86 10 6… and 010 6… are Beijing lines: nobody in China writes an area code without its zero.
     """
     if _WELL_FORMED_MOBILE.fullmatch(text):
         return PhoneNumber.parse(text)
     spelled = _read(text)
-    if spelled.trunk_zero or not _SERVICE_CODE.fullmatch(spelled.national):
-        return PhoneNumber(f"+{COUNTRY}{spelled.subscriber()}")
-    if spelled.country_code and _BEIJING_LINE.fullmatch(spelled.national):
+    is_beijing_line = spelled.is_introduced and _BEIJING_LINE.fullmatch(spelled.national)
+    if is_beijing_line or not _SERVICE_CODE.fullmatch(spelled.national):
         return PhoneNumber(f"+{COUNTRY}{spelled.subscriber()}")
     return ServiceCode(spelled.national)
 
@@ -161,10 +159,13 @@ class _Spelled:
     country_code: bool
     trunk_zero: bool
 
+    @property
+    def is_introduced(self) -> bool:
+        return self.country_code or self.trunk_zero
+
     def subscriber(self) -> str:
         """The national digits, if they can be dialled as a subscriber's number. Raises NumberRefused."""
-        introduced = self.country_code or self.trunk_zero
-        if len(self.national) in (7, 8) and not (introduced and _is_assigned(self.national)):
+        if len(self.national) in (7, 8) and not (self.is_introduced and _is_assigned(self.national)):
             raise NumberRefused("no_area_code")
         if not _is_dialable(self.national):
             raise NumberRefused("length")

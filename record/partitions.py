@@ -80,6 +80,4 @@ def ahead(connection: BaseDatabaseWrapper, table: str, at: datetime) -> int:
 
 def _month(at: datetime, later: int) -> datetime:
     months = at.year * 12 + at.month - 1 + later
-    return at.replace(
-        year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0
-    )
+    return at.replace(year=months // 12, month=months % 12 + 1, day=1, hour=0, minute=0, second=0, microsecond=0)

@@ -1,1 +1,1 @@
-"""Who may call, and on what terms: firms, credentials, calling numbers, mandates, purposes, matters, policy, sanctions."""
+"""Who may call, and on what terms: firms, credentials, calling numbers, mandates, matters, policy, sanctions."""

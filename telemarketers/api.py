@@ -81,7 +81,7 @@ class CallerView(APIView):
             "firm": None,
             "purposes": [],
             "standing": None,
-            "range": {"kind": kind.kind.value, "name": str(kind.kind.label), "carrier": kind.carrier},
+            "range": {"kind": kind.kind.value, "name": str(plan.KIND_NAMES[kind.kind]), "carrier": kind.carrier},
         }
         if registered is not None:
             firm = registered.firm
@@ -89,9 +89,7 @@ class CallerView(APIView):
             found |= {
                 "display_name": registered.display_name,
                 "firm": {"name": firm.name, "credit_code": firm.credit_code},
-                "purposes": sorted(
-                    Licence.objects.in_force(at).filter(firm=firm).values_list("purpose_id", flat=True)
-                ),
+                "purposes": sorted(Licence.objects.in_force(at).filter(firm=firm).values_list("purpose_id", flat=True)),
                 "standing": name_of_standing(
                     approved=firm.approvals.in_force(at).exists(), steps=[sanction.step for sanction in steps]
                 ),

@@ -52,7 +52,10 @@ def presented(*, authorization: str, query: str) -> str:
     if "dnc_live_" in query or "dnc_test_" in query:
         raise KeyInQuery(
             "key_in_query",
-            _("Never put a key in an address: send it as “Authorization: Bearer …”. Revoke this key; it may be in logs."),
+            _(
+                "Never put a key in an address: send it as “Authorization: Bearer …”. "
+                "Revoke this key; it may be in logs."
+            ),
         )
     scheme, _space, key = authorization.partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
@@ -62,11 +65,9 @@ def presented(*, authorization: str, query: str) -> str:
 
 def authenticate(key: str, at: datetime) -> Credential:
     """The credential of a presented key, with its firm. Raises `Unauthenticated`."""
-    credential = (
-        Credential.objects.in_force(at).select_related("firm").filter(digest=digest(key)).first()
-        if KEY.fullmatch(key)
-        else None
-    )
+    credential: Credential | None = None
+    if KEY.fullmatch(key):
+        credential = Credential.objects.in_force(at).select_related("firm").filter(digest=digest(key)).first()
     if credential is None:
         raise Unauthenticated(
             "invalid_key", _("This key is unknown, revoked or expired. Use one that your firm holds now.")
@@ -77,5 +78,6 @@ def authenticate(key: str, at: datetime) -> Credential:
 def demand_scope(credential: Credential, scope: Scope) -> None:
     if scope not in credential.scopes:
         raise Forbidden(
-            "scope_missing", _("This key may not be used for that. Use one with the scope “{scope}”.").format(scope=scope)
+            "scope_missing",
+            _("This key may not be used for that. Use one with the scope “{scope}”.").format(scope=scope),
         )

@@ -54,7 +54,9 @@ class Policy(models.Model):
     class Meta:
         verbose_name_plural = "policies"
         constraints = [
-            models.CheckConstraint(condition=Q(starts__gte=F("published_at")), name="policy_binds_nobody_before_it_is_out")
+            models.CheckConstraint(
+                condition=Q(starts__gte=F("published_at")), name="policy_binds_nobody_before_it_is_out"
+            )
         ]
 
     def __str__(self) -> str:
@@ -127,7 +129,7 @@ class Mandate(Dated):
     agent = models.ForeignKey(Firm, models.PROTECT, related_name="mandates_held")
     client = models.ForeignKey(Firm, models.PROTECT, related_name="mandates_given")
     proposed_at = models.DateTimeField()
-    starts = models.DateTimeField(null=True, blank=True)
+    starts = models.DateTimeField(null=True, blank=True)  # type: ignore[assignment]  # none while it waits
 
     guards = (ClosesOnly(once=("starts",)), NoOverlap(("agent_id", "client_id")))
 
@@ -165,7 +167,7 @@ class Matter(Dated):
     purpose = models.ForeignKey(Purpose, models.PROTECT)
     title = models.CharField(max_length=100)
     submitted_at = models.DateTimeField()
-    starts = models.DateTimeField(null=True, blank=True)
+    starts = models.DateTimeField(null=True, blank=True)  # type: ignore[assignment]  # none while it waits
 
     guards = (ClosesOnly(once=("starts",)),)
 
@@ -231,9 +233,9 @@ class Sanction(Dated):
     approved_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="sanctions_approved"
     )
-    starts = models.DateTimeField(null=True, blank=True)
+    starts = models.DateTimeField(null=True, blank=True)  # type: ignore[assignment]  # none while it waits
 
-    objects = SanctionQuerySet.as_manager()
+    objects = SanctionQuerySet.as_manager()  # type: ignore[misc]
 
     guards = (ClosesOnly(once=("approved_by_id", "starts")),)
 
@@ -264,9 +266,7 @@ class Sanction(Dated):
                 condition=Q(covers_service=False) | ~Q(codes_meanwhile=""),
                 name="sanction_of_service_says_how_codes_arrive",
             ),
-            models.CheckConstraint(
-                condition=~Q(reason="") & ~Q(rule="") & ~Q(remedy=""), name="sanction_says_why"
-            ),
+            models.CheckConstraint(condition=~Q(reason="") & ~Q(rule="") & ~Q(remedy=""), name="sanction_says_why"),
         ]
         indexes = [
             models.Index(fields=["caller", "starts"], name="sanction_on_caller"),

@@ -107,7 +107,9 @@ def read(document: Mapping[str, Any]) -> Rules:
         numbering_data = str(document[part])
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise Refused(
-            "policy_malformed", _("The policy's document is incomplete or malformed; see docs/policy.md."), field=part
+            "policy_malformed",
+            _("The policy's document is incomplete or malformed; see docs/policy.md."),
+            field=part,
         ) from error
     return Rules(
         stances=stances,

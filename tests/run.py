@@ -134,9 +134,7 @@ def read_outcome(exit_code: int, report: Path) -> Outcome:
     assert suite is not None
     failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
     skipped = len(suite.findall("testcase/skipped[@type='pytest.skip']"))
-    return Outcome(
-        exit_code, passed=int(suite.get("tests", 0)) - failed - skipped, failed=failed, skipped=skipped
-    )
+    return Outcome(exit_code, passed=int(suite.get("tests", 0)) - failed - skipped, failed=failed, skipped=skipped)
 
 
 def end(pytest: subprocess.Popen[bytes]) -> None:

@@ -5,12 +5,9 @@ Everything is made by the verbs that every door calls, so a test's world is one 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
-
-from django.conf import settings
 
 from consents import actions, check
 from consents.check import Answer, Asked
@@ -20,9 +17,10 @@ from record.ledger import OPERATOR, Actor
 from record.models import User
 from record.numbers import PhoneNumber, parse_caller
 from record.terms import ActorKind
+from telemarketers import shipped
 from telemarketers.actions import firms, rules
 from telemarketers.models import Credential, Firm, Matter, Purpose
-from telemarketers.terms import Channel, Mode, PurposeKind, Scope
+from telemarketers.terms import Channel, Mode, Scope
 
 # Wednesday, 7 January 2026, 08:00 in Shanghai: the world is made. Calls are at NOON and later.
 START = datetime(2026, 1, 7, 0, 0, tzinfo=UTC)
@@ -37,10 +35,6 @@ SHOP_LINE = "95188"
 CENTRE_LINE = "+862161234567"
 
 SUBSCRIBER = Actor(ActorKind.SUBSCRIBER, 1)
-
-
-def shipped(name: str) -> Any:
-    return json.loads((settings.BASE_DIR / "telemarketers" / "shipped" / f"{name}.json").read_text())
 
 
 @dataclass
@@ -63,12 +57,14 @@ class World:
         return actions.hold(number=number, source=HoldingSource.OPERATOR, by=OPERATOR, at=at)
 
     def authorize(
-        self, about: Matter | Purpose | None = None, number: PhoneNumber = ALICE, at: datetime = START, **more: Any
+        self,
+        about: Matter | Purpose | None = None,
+        number: PhoneNumber = ALICE,
+        at: datetime = START,
+        **more: Any,
     ) -> Authorization:
         more = {"channels": Channel.VOICE, "firm": self.loans, **more}
-        return actions.authorize(
-            holding=self.hold(number, at), about=about or self.offer, by=SUBSCRIBER, at=at, **more
-        )
+        return actions.authorize(holding=self.hold(number, at), about=about or self.offer, by=SUBSCRIBER, at=at, **more)
 
     def ask(
         self,
@@ -99,16 +95,8 @@ class World:
 
 
 def build(at: datetime = START, policy: str = "china") -> World:
-    for purpose in shipped("purposes"):
-        rules.add_purpose(
-            code=purpose["code"],
-            kind=PurposeKind(purpose["kind"]),
-            name_zh=purpose["name_zh"],
-            name_en=purpose["name_en"],
-            by=OPERATOR,
-            at=at,
-        )
-    rules.publish_policy(version=f"{policy}-1", document=shipped(policy), starts=at, by=OPERATOR, at=at)
+    rules.add_missing_purposes(shipped.purposes(), by=OPERATOR, at=at)
+    rules.publish_policy(version=f"{policy}-1", document=shipped.policy(policy), starts=at, by=OPERATOR, at=at)
     loans = firm("91110000MA0000001L", "示范贷款有限公司", at, "loan_finance", "verification", line=LOANS_LINE)
     shop = firm("91310000MA1FL0001R", "示范商店有限公司", at, "retail", line=SHOP_LINE)
     centre = firm("91310000MA1FL0002W", "示范呼叫中心有限公司", at, line=CENTRE_LINE)
@@ -152,4 +140,3 @@ def matter(owner: Firm, code: str, purpose: str, at: datetime) -> Matter:
     )
     firms.approve_matter(matter=made, by=OPERATOR, at=at)
     return made
-

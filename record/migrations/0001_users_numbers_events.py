@@ -4,54 +4,142 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Number',
+            name="Number",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('pseudonym', models.BinaryField(max_length=16, unique=True)),
-                ('key', models.PositiveSmallIntegerField()),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("pseudonym", models.BinaryField(max_length=16, unique=True)),
+                ("key", models.PositiveSmallIntegerField()),
             ],
         ),
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('email', models.EmailField(max_length=254, unique=True)),
-                ('name', models.CharField(max_length=100)),
-                ('is_staff', models.BooleanField(default=False)),
-                ('is_active', models.BooleanField(default=True)),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                ("email", models.EmailField(max_length=254, unique=True)),
+                ("name", models.CharField(max_length=100)),
+                ("is_staff", models.BooleanField(default=False)),
+                ("is_active", models.BooleanField(default=True)),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'abstract': False,
+                "abstract": False,
             },
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('verb', models.CharField(choices=[('user.added', 'user added'), ('firm.registered', 'firm registered'), ('firm.approved', 'firm approved'), ('firm.approval_ended', 'approval ended'), ('credential.issued', 'key issued'), ('credential.revoked', 'key revoked'), ('calling_number.added', 'calling number added'), ('calling_number.withdrawn', 'calling number withdrawn'), ('mandate.proposed', 'mandate proposed'), ('mandate.confirmed', 'mandate confirmed'), ('mandate.ended', 'mandate ended'), ('licence.granted', 'licence granted'), ('licence.ended', 'licence ended'), ('wording.added', 'wording added'), ('matter.submitted', 'matter submitted'), ('matter.approved', 'matter approved'), ('matter.withdrawn', 'matter withdrawn'), ('purpose.added', 'purpose added'), ('policy.published', 'policy published'), ('sanction.proposed', 'sanction proposed'), ('sanction.approved', 'sanction approved'), ('sanction.lifted', 'sanction lifted'), ('subscriber.added', 'subscriber added'), ('holding.opened', 'holding opened'), ('holding.claimed', 'holding claimed'), ('holding.ended', 'holding ended'), ('registration.made', 'registered'), ('registration.ended', 'registration ended'), ('authorization.granted', 'authorized'), ('authorization.ended', 'authorization ended'), ('refusal.made', 'firm refused'), ('refusal.lifted', 'refusal lifted'), ('preference.set', 'preference set'), ('preference.ended', 'preference ended')], max_length=40)),
-                ('actor_kind', models.CharField(choices=[('subscriber', 'subscriber'), ('firm', 'firm'), ('staff', "regulator's staff"), ('operator', 'operator at the command line'), ('system', 'the registry itself')], max_length=10)),
-                ('actor_id', models.BigIntegerField(null=True)),
-                ('object_kind', models.CharField(max_length=30)),
-                ('object_id', models.CharField(max_length=40)),
-                ('at', models.DateTimeField()),
-                ('state', models.JSONField()),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                (
+                    "verb",
+                    models.CharField(
+                        choices=[
+                            ("user.added", "user added"),
+                            ("firm.registered", "firm registered"),
+                            ("firm.approved", "firm approved"),
+                            ("firm.approval_ended", "approval ended"),
+                            ("credential.issued", "key issued"),
+                            ("credential.revoked", "key revoked"),
+                            ("calling_number.added", "calling number added"),
+                            ("calling_number.withdrawn", "calling number withdrawn"),
+                            ("mandate.proposed", "mandate proposed"),
+                            ("mandate.confirmed", "mandate confirmed"),
+                            ("mandate.ended", "mandate ended"),
+                            ("licence.granted", "licence granted"),
+                            ("licence.ended", "licence ended"),
+                            ("wording.added", "wording added"),
+                            ("matter.submitted", "matter submitted"),
+                            ("matter.approved", "matter approved"),
+                            ("matter.withdrawn", "matter withdrawn"),
+                            ("purpose.added", "purpose added"),
+                            ("policy.published", "policy published"),
+                            ("sanction.proposed", "sanction proposed"),
+                            ("sanction.approved", "sanction approved"),
+                            ("sanction.lifted", "sanction lifted"),
+                            ("subscriber.added", "subscriber added"),
+                            ("holding.opened", "holding opened"),
+                            ("holding.claimed", "holding claimed"),
+                            ("holding.ended", "holding ended"),
+                            ("registration.made", "registered"),
+                            ("registration.ended", "registration ended"),
+                            ("authorization.granted", "authorized"),
+                            ("authorization.ended", "authorization ended"),
+                            ("refusal.made", "firm refused"),
+                            ("refusal.lifted", "refusal lifted"),
+                            ("preference.set", "preference set"),
+                            ("preference.ended", "preference ended"),
+                        ],
+                        max_length=40,
+                    ),
+                ),
+                (
+                    "actor_kind",
+                    models.CharField(
+                        choices=[
+                            ("subscriber", "subscriber"),
+                            ("firm", "firm"),
+                            ("staff", "regulator's staff"),
+                            ("operator", "operator at the command line"),
+                            ("system", "the registry itself"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("actor_id", models.BigIntegerField(null=True)),
+                ("object_kind", models.CharField(max_length=30)),
+                ("object_id", models.CharField(max_length=40)),
+                ("at", models.DateTimeField()),
+                ("state", models.JSONField()),
             ],
             options={
-                'indexes': [models.Index(fields=['object_kind', 'object_id', 'id'], name='event_of_object')],
+                "indexes": [models.Index(fields=["object_kind", "object_id", "id"], name="event_of_object")],
             },
         ),
     ]

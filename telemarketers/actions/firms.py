@@ -18,7 +18,17 @@ from record.numbers import PhoneNumber, ServiceCode
 from record.plan import is_private_mobile
 from record.terms import Verb
 from telemarketers import credentials
-from telemarketers.models import Approval, CallingNumber, Credential, Firm, Licence, Mandate, Matter, Purpose, Wording
+from telemarketers.models import (
+    Approval,
+    CallingNumber,
+    Credential,
+    Firm,
+    Licence,
+    Mandate,
+    Matter,
+    Purpose,
+    Wording,
+)
 from telemarketers.terms import Mode, Scope
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -32,9 +32,23 @@ def add_purpose(*, code: str, kind: PurposeKind, name_zh: str, name_en: str, by:
 
 
 @transaction.atomic
-def publish_policy(
-    *, version: str, document: Mapping[str, Any], starts: datetime, by: Actor, at: datetime
-) -> Policy:
+def add_missing_purposes(listed: Iterable[Mapping[str, str]], *, by: Actor, at: datetime) -> None:
+    """Adds those of the `listed` purposes (code, kind, name_zh, name_en) that are not there yet."""
+    present = set(Purpose.objects.values_list("code", flat=True))
+    for purpose in listed:
+        if purpose["code"] not in present:
+            add_purpose(
+                code=purpose["code"],
+                kind=PurposeKind(purpose["kind"]),
+                name_zh=purpose["name_zh"],
+                name_en=purpose["name_en"],
+                by=by,
+                at=at,
+            )
+
+
+@transaction.atomic
+def publish_policy(*, version: str, document: Mapping[str, Any], starts: datetime, by: Actor, at: datetime) -> Policy:
     """Publishes rules that hold from `starts` until a later policy's.
 
     Raises `Refused`: `starts_in_the_past`; `notice_too_short` if the rules protect less than those that they
@@ -54,7 +68,9 @@ def publish_policy(
     )
     if unknown:
         raise Refused(
-            "stance_of_no_purpose", _("A stance names something that is no marketing purpose."), field="stances"
+            "stance_of_no_purpose",
+            _("A stance names something that is no marketing purpose."),
+            field="stances",
         )
     present = Policy.objects.in_force(at).first()
     weaker = policies.weakens(policies.read(present.document), rules) if present else []

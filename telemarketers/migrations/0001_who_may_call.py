@@ -6,7 +6,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -15,205 +14,431 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Firm',
+            name="Firm",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('credit_code', models.CharField(max_length=18, unique=True)),
-                ('name', models.CharField(max_length=200)),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("credit_code", models.CharField(max_length=18, unique=True)),
+                ("name", models.CharField(max_length=200)),
             ],
         ),
         migrations.CreateModel(
-            name='Purpose',
+            name="Purpose",
             fields=[
-                ('code', models.CharField(max_length=30, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('marketing', 'marketing'), ('service', 'service')], max_length=10)),
-                ('name_zh', models.CharField(max_length=50)),
-                ('name_en', models.CharField(max_length=50)),
+                ("code", models.CharField(max_length=30, primary_key=True, serialize=False)),
+                (
+                    "kind",
+                    models.CharField(choices=[("marketing", "marketing"), ("service", "service")], max_length=10),
+                ),
+                ("name_zh", models.CharField(max_length=50)),
+                ("name_en", models.CharField(max_length=50)),
             ],
         ),
         migrations.CreateModel(
-            name='Policy',
+            name="Policy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.CharField(max_length=30, unique=True)),
-                ('starts', models.DateTimeField(unique=True)),
-                ('published_at', models.DateTimeField()),
-                ('document', models.JSONField()),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("version", models.CharField(max_length=30, unique=True)),
+                ("starts", models.DateTimeField(unique=True)),
+                ("published_at", models.DateTimeField()),
+                ("document", models.JSONField()),
             ],
             options={
-                'verbose_name_plural': 'policies',
-                'constraints': [models.CheckConstraint(condition=models.Q(('starts__gte', models.F('published_at'))), name='policy_binds_nobody_before_it_is_out')],
+                "verbose_name_plural": "policies",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("starts__gte", models.F("published_at"))),
+                        name="policy_binds_nobody_before_it_is_out",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Matter',
+            name="Matter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ends', models.DateTimeField(blank=True, null=True)),
-                ('code', models.SlugField()),
-                ('title', models.CharField(max_length=100)),
-                ('submitted_at', models.DateTimeField()),
-                ('starts', models.DateTimeField(blank=True, null=True)),
-                ('firm', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='matters', to='telemarketers.firm')),
-                ('purpose', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='telemarketers.purpose')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("ends", models.DateTimeField(blank=True, null=True)),
+                ("code", models.SlugField()),
+                ("title", models.CharField(max_length=100)),
+                ("submitted_at", models.DateTimeField()),
+                ("starts", models.DateTimeField(blank=True, null=True)),
+                (
+                    "firm",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="matters",
+                        to="telemarketers.firm",
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="telemarketers.purpose"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Licence',
+            name="Licence",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts', models.DateTimeField()),
-                ('ends', models.DateTimeField(blank=True, null=True)),
-                ('document', models.CharField(blank=True, max_length=200)),
-                ('firm', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='licences', to='telemarketers.firm')),
-                ('purpose', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='telemarketers.purpose')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("starts", models.DateTimeField()),
+                ("ends", models.DateTimeField(blank=True, null=True)),
+                ("document", models.CharField(blank=True, max_length=200)),
+                (
+                    "firm",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="licences",
+                        to="telemarketers.firm",
+                    ),
+                ),
+                (
+                    "purpose",
+                    models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="telemarketers.purpose"),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Sanction',
+            name="Sanction",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ends', models.DateTimeField(blank=True, null=True)),
-                ('caller', models.CharField(blank=True, max_length=24)),
-                ('caller_range', models.CharField(blank=True, max_length=24)),
-                ('step', models.CharField(choices=[('reminder', 'reminder'), ('interview', 'interview'), ('rectification', 'rectification order'), ('suspension', 'suspension'), ('bar', 'bar'), ('brake', 'automatic brake')], max_length=15)),
-                ('covers_service', models.BooleanField(default=False)),
-                ('codes_meanwhile', models.TextField(blank=True)),
-                ('is_listed', models.BooleanField(default=False)),
-                ('reason', models.TextField()),
-                ('rule', models.TextField()),
-                ('remedy', models.TextField()),
-                ('papers', models.TextField(blank=True)),
-                ('proposed_at', models.DateTimeField()),
-                ('planned_end', models.DateTimeField(blank=True, null=True)),
-                ('starts', models.DateTimeField(blank=True, null=True)),
-                ('approved_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sanctions_approved', to=settings.AUTH_USER_MODEL)),
-                ('firm', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sanctions', to='telemarketers.firm')),
-                ('proposed_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='sanctions_proposed', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("ends", models.DateTimeField(blank=True, null=True)),
+                ("caller", models.CharField(blank=True, max_length=24)),
+                ("caller_range", models.CharField(blank=True, max_length=24)),
+                (
+                    "step",
+                    models.CharField(
+                        choices=[
+                            ("reminder", "reminder"),
+                            ("interview", "interview"),
+                            ("rectification", "rectification order"),
+                            ("suspension", "suspension"),
+                            ("bar", "bar"),
+                            ("brake", "automatic brake"),
+                        ],
+                        max_length=15,
+                    ),
+                ),
+                ("covers_service", models.BooleanField(default=False)),
+                ("codes_meanwhile", models.TextField(blank=True)),
+                ("is_listed", models.BooleanField(default=False)),
+                ("reason", models.TextField()),
+                ("rule", models.TextField()),
+                ("remedy", models.TextField()),
+                ("papers", models.TextField(blank=True)),
+                ("proposed_at", models.DateTimeField()),
+                ("planned_end", models.DateTimeField(blank=True, null=True)),
+                ("starts", models.DateTimeField(blank=True, null=True)),
+                (
+                    "approved_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sanctions_approved",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "firm",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sanctions",
+                        to="telemarketers.firm",
+                    ),
+                ),
+                (
+                    "proposed_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="sanctions_proposed",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Wording',
+            name="Wording",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('version', models.PositiveSmallIntegerField()),
-                ('text', models.TextField()),
-                ('at', models.DateTimeField()),
-                ('matter', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='wordings', to='telemarketers.matter')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("version", models.PositiveSmallIntegerField()),
+                ("text", models.TextField()),
+                ("at", models.DateTimeField()),
+                (
+                    "matter",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="wordings",
+                        to="telemarketers.matter",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Credential',
+            name="Credential",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts', models.DateTimeField()),
-                ('ends', models.DateTimeField(blank=True, null=True)),
-                ('mode', models.CharField(choices=[('live', 'live'), ('test', 'test')], max_length=4)),
-                ('scopes', models.JSONField()),
-                ('label', models.CharField(blank=True, max_length=100)),
-                ('digest', models.BinaryField(max_length=32, unique=True)),
-                ('hint', models.CharField(max_length=4)),
-                ('firm', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='credentials', to='telemarketers.firm')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("starts", models.DateTimeField()),
+                ("ends", models.DateTimeField(blank=True, null=True)),
+                ("mode", models.CharField(choices=[("live", "live"), ("test", "test")], max_length=4)),
+                ("scopes", models.JSONField()),
+                ("label", models.CharField(blank=True, max_length=100)),
+                ("digest", models.BinaryField(max_length=32, unique=True)),
+                ("hint", models.CharField(max_length=4)),
+                (
+                    "firm",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="credentials",
+                        to="telemarketers.firm",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('ends__isnull', True), ('ends__gte', models.F('starts')), _connector='OR'), name='credential_runs_forwards')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("ends__isnull", True), ("ends__gte", models.F("starts")), _connector="OR"),
+                        name="credential_runs_forwards",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='CallingNumber',
+            name="CallingNumber",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts', models.DateTimeField()),
-                ('ends', models.DateTimeField(blank=True, null=True)),
-                ('number', models.CharField(max_length=24)),
-                ('display_name', models.CharField(blank=True, max_length=100)),
-                ('firm', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calling_numbers', to='telemarketers.firm')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("starts", models.DateTimeField()),
+                ("ends", models.DateTimeField(blank=True, null=True)),
+                ("number", models.CharField(max_length=24)),
+                ("display_name", models.CharField(blank=True, max_length=100)),
+                (
+                    "firm",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="calling_numbers",
+                        to="telemarketers.firm",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['number', 'starts'], name='calling_number_at')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('ends__isnull', True), ('ends__gte', models.F('starts')), _connector='OR'), name='calling_number_runs_forwards')],
+                "indexes": [models.Index(fields=["number", "starts"], name="calling_number_at")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("ends__isnull", True), ("ends__gte", models.F("starts")), _connector="OR"),
+                        name="calling_number_runs_forwards",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Approval',
+            name="Approval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts', models.DateTimeField()),
-                ('ends', models.DateTimeField(blank=True, null=True)),
-                ('firm', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='approvals', to='telemarketers.firm')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("starts", models.DateTimeField()),
+                ("ends", models.DateTimeField(blank=True, null=True)),
+                (
+                    "firm",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="approvals",
+                        to="telemarketers.firm",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('ends__isnull', True), ('ends__gte', models.F('starts')), _connector='OR'), name='approval_runs_forwards')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("ends__isnull", True), ("ends__gte", models.F("starts")), _connector="OR"),
+                        name="approval_runs_forwards",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Mandate',
+            name="Mandate",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('ends', models.DateTimeField(blank=True, null=True)),
-                ('proposed_at', models.DateTimeField()),
-                ('starts', models.DateTimeField(blank=True, null=True)),
-                ('agent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mandates_held', to='telemarketers.firm')),
-                ('client', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mandates_given', to='telemarketers.firm')),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
+                ("ends", models.DateTimeField(blank=True, null=True)),
+                ("proposed_at", models.DateTimeField()),
+                ("starts", models.DateTimeField(blank=True, null=True)),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="mandates_held",
+                        to="telemarketers.firm",
+                    ),
+                ),
+                (
+                    "client",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="mandates_given",
+                        to="telemarketers.firm",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('ends__isnull', True), ('ends__gte', models.F('starts')), _connector='OR'), name='mandate_runs_forwards'), models.CheckConstraint(condition=models.Q(('agent', models.F('client')), _negated=True), name='mandate_is_given_to_another')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("ends__isnull", True), ("ends__gte", models.F("starts")), _connector="OR"),
+                        name="mandate_runs_forwards",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("agent", models.F("client")), _negated=True),
+                        name="mandate_is_given_to_another",
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='matter',
-            constraint=models.CheckConstraint(condition=models.Q(('ends__isnull', True), ('ends__gte', models.F('starts')), _connector='OR'), name='matter_runs_forwards'),
+            model_name="matter",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ends__isnull", True), ("ends__gte", models.F("starts")), _connector="OR"),
+                name="matter_runs_forwards",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='matter',
-            constraint=models.UniqueConstraint(fields=('firm', 'code'), name='matter_code_is_one_of_its_firm'),
+            model_name="matter",
+            constraint=models.UniqueConstraint(fields=("firm", "code"), name="matter_code_is_one_of_its_firm"),
         ),
         migrations.AddConstraint(
-            model_name='licence',
-            constraint=models.CheckConstraint(condition=models.Q(('ends__isnull', True), ('ends__gte', models.F('starts')), _connector='OR'), name='licence_runs_forwards'),
+            model_name="licence",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ends__isnull", True), ("ends__gte", models.F("starts")), _connector="OR"),
+                name="licence_runs_forwards",
+            ),
         ),
         migrations.AddIndex(
-            model_name='sanction',
-            index=models.Index(fields=['caller', 'starts'], name='sanction_on_caller'),
+            model_name="sanction",
+            index=models.Index(fields=["caller", "starts"], name="sanction_on_caller"),
         ),
         migrations.AddIndex(
-            model_name='sanction',
-            index=models.Index(fields=['caller_range', 'starts'], name='sanction_on_range'),
+            model_name="sanction",
+            index=models.Index(fields=["caller_range", "starts"], name="sanction_on_range"),
         ),
         migrations.AddConstraint(
-            model_name='sanction',
-            constraint=models.CheckConstraint(condition=models.Q(('ends__isnull', True), ('ends__gte', models.F('starts')), _connector='OR'), name='sanction_runs_forwards'),
+            model_name="sanction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ends__isnull", True), ("ends__gte", models.F("starts")), _connector="OR"),
+                name="sanction_runs_forwards",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sanction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('caller', ''), ('caller_range', ''), ('firm__isnull', False)), models.Q(models.Q(('caller', ''), _negated=True), ('caller_range', ''), ('firm__isnull', True)), models.Q(models.Q(('caller_range', ''), _negated=True), ('caller', ''), ('firm__isnull', True)), _connector='OR'), name='sanction_is_on_one_firm_number_or_range'),
+            model_name="sanction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("caller", ""), ("caller_range", ""), ("firm__isnull", False)),
+                    models.Q(models.Q(("caller", ""), _negated=True), ("caller_range", ""), ("firm__isnull", True)),
+                    models.Q(models.Q(("caller_range", ""), _negated=True), ("caller", ""), ("firm__isnull", True)),
+                    _connector="OR",
+                ),
+                name="sanction_is_on_one_firm_number_or_range",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sanction',
-            constraint=models.CheckConstraint(condition=models.Q(('approved_by__isnull', True), models.Q(('approved_by', models.F('proposed_by')), _negated=True), _connector='OR'), name='sanction_is_decided_by_two_people'),
+            model_name="sanction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("approved_by__isnull", True),
+                    models.Q(("approved_by", models.F("proposed_by")), _negated=True),
+                    _connector="OR",
+                ),
+                name="sanction_is_decided_by_two_people",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sanction',
-            constraint=models.CheckConstraint(condition=models.Q(('starts__isnull', True), models.Q(models.Q(('step__in', ('suspension', 'bar')), _negated=True), ('is_listed', False)), models.Q(('approved_by__isnull', False), ('proposed_by__isnull', False)), _connector='OR'), name='sanction_in_force_was_approved'),
+            model_name="sanction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("starts__isnull", True),
+                    models.Q(models.Q(("step__in", ("suspension", "bar")), _negated=True), ("is_listed", False)),
+                    models.Q(("approved_by__isnull", False), ("proposed_by__isnull", False)),
+                    _connector="OR",
+                ),
+                name="sanction_in_force_was_approved",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sanction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('step', 'brake'), _negated=True), models.Q(models.Q(('caller', ''), _negated=True), ('covers_service', False), ('is_listed', False)), _connector='OR'), name='sanction_brake_is_on_one_number_for_marketing'),
+            model_name="sanction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("step", "brake"), _negated=True),
+                    models.Q(
+                        models.Q(("caller", ""), _negated=True),
+                        ("covers_service", False),
+                        ("is_listed", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="sanction_brake_is_on_one_number_for_marketing",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sanction',
-            constraint=models.CheckConstraint(condition=models.Q(('covers_service', False), models.Q(('codes_meanwhile', ''), _negated=True), _connector='OR'), name='sanction_of_service_says_how_codes_arrive'),
+            model_name="sanction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("covers_service", False),
+                    models.Q(("codes_meanwhile", ""), _negated=True),
+                    _connector="OR",
+                ),
+                name="sanction_of_service_says_how_codes_arrive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='sanction',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('reason', ''), _negated=True), models.Q(('rule', ''), _negated=True), models.Q(('remedy', ''), _negated=True)), name='sanction_says_why'),
+            model_name="sanction",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("reason", ""), _negated=True),
+                    models.Q(("rule", ""), _negated=True),
+                    models.Q(("remedy", ""), _negated=True),
+                ),
+                name="sanction_says_why",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='wording',
-            constraint=models.UniqueConstraint(fields=('matter', 'version'), name='wording_version_is_one_of_its_matter'),
+            model_name="wording",
+            constraint=models.UniqueConstraint(
+                fields=("matter", "version"), name="wording_version_is_one_of_its_matter"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='wording',
-            constraint=models.CheckConstraint(condition=models.Q(('version__gte', 1), models.Q(('text', ''), _negated=True)), name='wording_says_something'),
+            model_name="wording",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("version__gte", 1), models.Q(("text", ""), _negated=True)),
+                name="wording_says_something",
+            ),
         ),
     ]

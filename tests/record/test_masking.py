@@ -91,9 +91,7 @@ def digits_of(text: str) -> str:
     return "".join(c for c in unicodedata.normalize("NFKC", text) if c.isdecimal())
 
 
-AROUND = st.text(st.characters(exclude_categories=["Nd"])) | st.text(
-    st.sampled_from(" *.-:/=(T5"), max_size=8
-)
+AROUND = st.text(st.characters(exclude_categories=["Nd"])) | st.text(st.sampled_from(" *.-:/=(T5"), max_size=8)
 
 
 @given(NUMBERS, st.sampled_from(SPELLINGS), AROUND, AROUND)

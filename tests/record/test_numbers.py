@@ -138,6 +138,8 @@ def test_each_refusal_is_seen_above() -> None:
         pytest.param("96345", "96345", id="provincial"),
         pytest.param("400-812-3456", "4008123456", id="shared-cost"),
         pytest.param("+864008123456", "4008123456", id="shared-cost-e164"),
+        pytest.param("0400 812 3456", "4008123456", id="shared-cost-after-a-zero"),
+        pytest.param("095588", "95588", id="bank-after-a-zero"),
         pytest.param("10105757", "10105757", id="shared-cost-1010"),
         pytest.param("106901234567890", "106901234567890", id="sms-port"),
         pytest.param("8610690123456789", "10690123456789", id="sms-port-with-country-code"),
@@ -224,6 +226,15 @@ def test_reading_again_changes_nothing(text: str) -> None:
     assert PhoneNumber.parse(number.e164) == number
     assert len(number.e164) <= 16
     assert phonenumbers.is_possible_number(phonenumbers.parse(number.e164))
+
+
+@given(SPELLINGS | st.from_regex(r"(\+86|0)?(95|96|400|10|106|12|700|)[0-9]{1,17}", fullmatch=True))
+def test_a_caller_has_one_text(text: str) -> None:
+    try:
+        caller = parse_caller(text)
+    except NumberRefused:
+        return
+    assert parse_caller(caller.text) == caller
 
 
 @given(st.from_regex(r"(1[3-9][0-9]|10[2-9]|2[0-9][2-8]|[3-9][0-9]{2}[2-8]?)[0-9]{7,8}", fullmatch=True))

@@ -103,9 +103,12 @@ def test_province_of_fixed_lines(text: str, area: str | None, province: str | No
     assert (area_code(number), province_of(number)) == (area, province)
 
 
+def rows(name: str) -> list[dict[str, str]]:
+    return list(csv.DictReader((DATA / name).read_text(encoding="utf-8").splitlines()))
+
+
 def test_everything_named_has_a_name() -> None:
-    ranges = list(csv.DictReader((DATA / "china_ranges.csv").open(encoding="utf-8")))
-    areas = list(csv.DictReader((DATA / "china_areas.csv").open(encoding="utf-8")))
+    ranges, areas = rows("china_ranges.csv"), rows("china_areas.csv")
     assert set(KIND_NAMES) == set(Kind)
     assert {row["carrier"] for row in ranges} <= set(CARRIER_NAMES)
     assert {row["province"] for row in areas} == set(PROVINCE_NAMES)
@@ -115,7 +118,7 @@ def test_everything_named_has_a_name() -> None:
 def test_every_source_is_explained() -> None:
     readme = (DATA / "README.md").read_text(encoding="utf-8")
     for name in ("china_ranges.csv", "china_areas.csv"):
-        for row in csv.DictReader((DATA / name).open(encoding="utf-8")):
+        for row in rows(name):
             assert all(f"`{source}`" in readme for source in row["source"].split("+")), row
 
 

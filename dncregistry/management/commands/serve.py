@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from consents.management.commands import demo
+from record import clock, keys
+from telemarketers.models import Firm
+
+
+class Command(BaseCommand):
+    help = (
+        "Start the registry's web server. The embedded profile sets itself up first; production starts only with its "
+        "keys and migrations in place. Ends on Ctrl-C or SIGTERM."
+    )
+    requires_system_checks = ()  # `handle` runs them, after the tables are there
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1" if settings.EMBEDDED else "0.0.0.0")
+        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+        parser.add_argument(
+            "--demo", action="store_true", help="fill in the demonstration world, and show how to use it"
+        )
+
+    def handle(self, *, host: str, port: int, demo: bool, **options: Any) -> None:
+        _demand_free(host, port)
+        if settings.EMBEDDED:
+            call_command("migrate", verbosity=0)
+        _demand_ready()
+        self.stdout.write(f"http://{host}:{port}/")
+        if demo:
+            self._show_demo(f"http://{host}:{port}")
+        self.stdout.flush()
+        connection.close()
+        # This process becomes the server, so that a signal to it reaches the server and nothing is left behind.
+        os.execv(sys.executable, [sys.executable, "-m", "granian", *_server_arguments(host, port)])
+
+    def _show_demo(self, address: str) -> None:
+        call_command("demo")
+        at = clock.now()
+        shown = demo.demo_keys(Firm.objects.get(credit_code=demo.FIRM), at)
+        self.stdout.write(
+            GUIDE.format(address=address, firm=demo.FIRM, caller=demo.CALLER, live=shown["live"], test=shown["test"])
+        )
+
+
+def _demand_free(host: str, port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CommandError(
+                f"Port {port} cannot be used ({error.strerror}). Choose another: PORT={port + 1} make run"
+            ) from error
+
+
+def _demand_ready() -> None:
+    try:
+        keys.require()
+    except ImproperlyConfigured as error:
+        raise CommandError(str(error)) from error
+    executor = MigrationExecutor(connection)
+    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        raise CommandError("The database is behind the program. Run `manage.py migrate` as the owner of its tables.")
+    call_command("check", databases=["default"], fail_level="WARNING", stdout=io.StringIO())
+
+
+def _server_arguments(host: str, port: int) -> list[str]:
+    return [
+        *("--interface", "wsgi", "--host", host, "--port", str(port)),
+        *("--workers", str(settings.WEB_WORKERS), "--blocking-threads", "1"),
+        *("--no-ws", "--no-access-log", "--log-level", "warning"),
+        "dncregistry.wsgi:application",
+    ]
+
+
+GUIDE = """
+A demo firm ({firm}) may call from {caller}.
+  live key  {live}
+  test key  {test}
+
+Ask before you dial (in another terminal):
+
+curl -s {address}/api/v1/checks \\
+  -H 'Authorization: Bearer {live}' -H 'Content-Type: application/json' \\
+  -d '{{"callee": "138 0013 8000", "caller": "{caller}", "purpose": "loan_finance", "channel": "voice"}}'
+
+curl -s {address}/api/v1/checks/batch \\
+  -H 'Authorization: Bearer {test}' -H 'Content-Type: application/json' \\
+  -d '{{"callees": ["10100000015", "10100000012"], "caller": "{caller}", "purpose": "retail", "channel": "sms"}}'
+
+What to try next: README.md. The API: {address}/api/docs/. Ctrl-C ends it.
+"""
