@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
@@ -51,10 +51,16 @@ def hold(*, number: PhoneNumber, source: HoldingSource, by: Actor, at: datetime)
         key, pseudonym = keys.pseudonymizer().pseudonyms(number)[0]
         # Two first mentions at once: the second finds the first one's row.
         row, _new = Number.objects.get_or_create(pseudonym=pseudonym, defaults={"key": key})
-    holding: Holding | None = row.holdings.in_force(at).first()
-    if holding is None:
-        holding = Holding.objects.create(number=row, source=source, starts=at)
-        ledger.record(Verb.HOLDING_OPENED, of=holding, by=by, at=at)
+    present: Holding | None = row.holdings.in_force(at).first()
+    if present is not None:
+        return present
+    try:
+        with transaction.atomic():
+            holding = Holding.objects.create(number=row, source=source, starts=at)
+    except IntegrityError:
+        # Somebody opened it in this very moment, perhaps by a later clock reading than ours.
+        return row.holdings.get(ends__isnull=True)
+    ledger.record(Verb.HOLDING_OPENED, of=holding, by=by, at=at)
     return holding
 
 

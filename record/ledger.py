@@ -33,13 +33,8 @@ OPERATOR = Actor(ActorKind.OPERATOR)
 
 
 def image(row: models.Model) -> dict[str, Any]:
-    """The row as its event keeps it: every column but those that its model leaves out (`not_imaged`)."""
-    left_out = getattr(row, "not_imaged", ())
-    return {
-        field.attname: _plain(getattr(row, field.attname))
-        for field in row._meta.concrete_fields
-        if field.attname not in left_out
-    }
+    """The row as its event keeps it: every column."""
+    return {field.attname: _plain(getattr(row, field.attname)) for field in row._meta.concrete_fields}
 
 
 def record(verb: Verb, *, of: models.Model, by: Actor, at: datetime) -> None:

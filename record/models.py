@@ -40,9 +40,6 @@ class User(AbstractBaseUser, PermissionsMixin):
     USERNAME_FIELD = "email"
     REQUIRED_FIELDS: ClassVar[list[str]] = ["name"]
 
-    # A sign-in is no change of the record, and a password hash does not belong in one.
-    not_imaged = ("password", "last_login")
-
     def __str__(self) -> str:
         return self.name
 

@@ -17,8 +17,6 @@ class ActorKind(models.TextChoices):
 class Verb(models.TextChoices):
     """What an event says was done. A word, once used, never changes its meaning."""
 
-    # people at the regulator and in firms
-    USER_ADDED = "user.added", _("user added")
     # firms and their terms
     FIRM_REGISTERED = "firm.registered", _("firm registered")
     FIRM_APPROVED = "firm.approved", _("firm approved")

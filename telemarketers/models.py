@@ -226,7 +226,6 @@ class Sanction(Dated):
     remedy = models.TextField()
     papers = models.TextField(blank=True)
     proposed_at = models.DateTimeField()
-    planned_end = models.DateTimeField(null=True, blank=True)
     proposed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="sanctions_proposed"
     )
