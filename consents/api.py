@@ -127,6 +127,7 @@ KEY: list[dict[str, list[str]]] = [{"key": []}]
 class ChecksView(APIView):
     @extend_schema(
         operation_id="checks_create",
+        tags=["checks"],
         summary="May I call this number?",
         description="A block is an answer (200), not an error. The record is kept before the answer is given.",
         request=CheckRequest,
@@ -168,6 +169,7 @@ class ChecksView(APIView):
 class BatchView(APIView):
     @extend_schema(
         operation_id="checks_batch_create",
+        tags=["checks"],
         summary="May I call these numbers?",
         description="1 to 1,000 numbers, ruled on at one instant, with one receipt over all rows.",
         request=BatchRequest,
@@ -194,6 +196,7 @@ class BatchView(APIView):
 class KeySetView(APIView):
     @extend_schema(
         operation_id="receipt_keys",
+        tags=["public"],
         summary="The public keys of receipts",
         description="A JWK set (RFC 7517). Retired keys stay: a receipt is evidence for years.",
         responses={200: dict[str, Any]},

@@ -59,7 +59,8 @@ def configure(*, as_json: bool) -> dict[str, Any]:
         "root": {"handlers": ["stderr"], "level": "WARNING"},
         "loggers": {
             "django": {"handlers": [], "level": "WARNING", "propagate": True},
-            "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
+            # One line a request is django_structlog's to write.
+            "django.request": {"handlers": [], "level": "ERROR", "propagate": True},
             "django_structlog": {"level": "INFO" if as_json else "WARNING"},
         },
     }

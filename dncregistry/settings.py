@@ -166,12 +166,14 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "Do-not-call and consent registry",
-    "DESCRIPTION": "Ask before you dial. See docs/api.md for a first check.",
+    "DESCRIPTION": (
+        "Ask before you dial. A marketing call that cannot be ruled on (503, a time-out) is not allowed; "
+        "a service message needs no answer to go out. Every error is application/problem+json (RFC 9457)."
+    ),
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    "COMPONENT_SPLIT_REQUEST": True,
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "key": {"type": "http", "scheme": "bearer", "description": "`dnc_live_…` or `dnc_test_…`"},

@@ -43,10 +43,11 @@ class Caller(serializers.Serializer[Any]):
 class CallerView(APIView):
     @extend_schema(
         operation_id="callers_retrieve",
+        tags=["public"],
         summary="Who is this number?",
         description="Firms' calling numbers and service codes only; a subscriber's number never belongs in an address.",
         parameters=[OpenApiParameter("number", str, OpenApiParameter.PATH, description="`95588`, `01065529988`")],
-        responses={200: Caller, **problems(404, 429)},
+        responses={200: Caller, **problems(404, 429, 503)},
         auth=[],
         examples=[
             OpenApiExample(
@@ -54,7 +55,7 @@ class CallerView(APIView):
                 value={
                     "number": "+861065529988",
                     "display_name": "示范贷款",
-                    "firm": {"name": "示范贷款有限公司", "credit_code": "91110000MA0000001M"},
+                    "firm": {"name": "示范贷款有限公司", "credit_code": "91110000MA0000001L"},
                     "purposes": ["loan_finance"],
                     "standing": "good",
                     "range": {"kind": "fixed", "name": "固定电话", "carrier": ""},
