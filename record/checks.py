@@ -26,10 +26,10 @@ def guards_are_there(databases: Sequence[str] | None = None, **_: Any) -> list[C
     # A warning, because `migrate` stops at errors, and it is `migrate` that puts guards back.
     return [
         Warning(
-            f"The database lacks the guard {name}.",
-            hint="Run `manage.py migrate`: it puts it back.",
+            f"The database lacks guards: {', '.join(missing)}.",
+            hint="Run `manage.py migrate`: it puts them back.",
             id="record.W002",
         )
         for alias in databases or ()
-        for name in guards.missing(connections[alias])
+        if (missing := guards.missing(connections[alias]))
     ]

@@ -121,7 +121,7 @@ class NoOverlap:
         )
         body = (
             f"SELECT RAISE(ABORT, '{name}') WHERE EXISTS (SELECT 1 FROM {table} AS other"
-            f" WHERE {alike} AND other.id <> NEW.id"
+            f" WHERE {alike} AND other.id IS NOT NEW.id"
             " AND (other.ends IS NULL OR (other.ends > NEW.starts AND other.ends > other.starts))"
             " AND (NEW.ends IS NULL OR (NEW.ends > other.starts AND NEW.ends > NEW.starts)));"
         )
@@ -165,7 +165,7 @@ def install(connection: BaseDatabaseWrapper, app_label: str | None = None) -> No
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
-    """Names of guards that the models ask for and the database lacks."""
+    """Names of guards that the models ask for and the database lacks, on the tables that there are."""
     catalogue = (
         "SELECT name FROM sqlite_master WHERE type = 'trigger'"
         if connection.vendor == "sqlite"
@@ -174,7 +174,14 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(catalogue)
         present = {name for (name,) in cursor.fetchall()}
-    return [name for model, guard in guarded() for name in guard.names(model) if name not in present]
+        tables = set(connection.introspection.table_names(cursor))
+    return [
+        name
+        for model, guard in guarded()
+        if model._meta.db_table in tables
+        for name in guard.names(model)
+        if name not in present
+    ]
 
 
 def install_after_migrate(*, using: str, app_config: AppConfig, **_: Any) -> None:
