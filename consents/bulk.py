@@ -1,17 +1,16 @@
-"""Many registrations at once, each with its events, a few statements a chunk."""
+"""Many registrations at once, each with its events; for imports from other registers and for the demonstration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from consents.models import Holding, Registration
 from consents.terms import HoldingSource
-from record import keys, ledger
+from record import bulk, keys, ledger
 from record.ledger import Actor
-from record.models import Number
 from record.numbers import PhoneNumber
 from record.terms import Verb
 from telemarketers.terms import ALL_CHANNELS
@@ -20,38 +19,47 @@ CHUNK = 5_000
 
 
 @transaction.atomic
-def register_all(numbers: Sequence[PhoneNumber], *, source: HoldingSource, by: Actor, at: datetime) -> int:
+def register_all(numbers: Iterable[PhoneNumber], *, source: HoldingSource, by: Actor, at: datetime) -> int:
     """Registers up to `CHUNK` numbers for all marketing on all channels. Returns how many were not so before.
 
-    Only adds: a number's holding is opened where it has none, nothing is narrowed, ended or reopened, and no
+    Only adds: a holding is opened where a number has none, nothing is narrowed, ended or reopened, and no
     authorization ends (an import is not the citizen speaking).
     """
-    holdings = _hold_all(numbers, source=source, by=by, at=at)
+    holdings = _hold_all(_meet_all(numbers), source=source, by=by, at=at)
     registered = set(
-        Registration.objects.in_force(at)
-        .filter(holding__in=holdings, purpose=None)
-        .values_list("holding_id", flat=True)
+        Registration.objects.filter(holding__in=holdings, purpose=None, ends=None).values_list("holding_id", flat=True)
     )
-    made = Registration.objects.bulk_create(
-        Registration(holding=holding, purpose=None, channels=int(ALL_CHANNELS), starts=at)
-        for holding in holdings
-        if holding.pk not in registered
-    )
-    ledger.record_all(Verb.REGISTERED, of=made, by=by, at=at)
-    return len(made)
+    new = [holding for holding in holdings if holding not in registered]
+    like = Registration(purpose=None, channels=int(ALL_CHANNELS), starts=at)
+    ids = bulk.insert_alike(like, "holding_id", new)
+    ledger.record_alike(Verb.REGISTERED, of=like, attname="holding_id", values=new, ids=ids, by=by, at=at)
+    return len(new)
 
 
-def _hold_all(numbers: Sequence[PhoneNumber], *, source: HoldingSource, by: Actor, at: datetime) -> list[Holding]:
+def _meet_all(numbers: Iterable[PhoneNumber]) -> list[int]:
+    """The ids of the numbers' rows, made where the registry had not met a number yet."""
     pseudonymizer = keys.pseudonymizer()
-    current = pseudonymizer.current.id
-    wanted = dict.fromkeys(pseudonymizer.pseudonym_many(numbers))
-    Number.objects.bulk_create(
-        (Number(pseudonym=pseudonym, key=current) for pseudonym in wanted), ignore_conflicts=True
-    )
-    ids = Number.objects.filter(pseudonym__in=list(wanted)).order_by("pk").values_list("pk", flat=True)
-    present = {holding.number_id: holding for holding in Holding.objects.in_force(at).filter(number__in=ids)}
-    opened = Holding.objects.bulk_create(
-        Holding(number_id=number, source=source, starts=at) for number in ids if number not in present
-    )
-    ledger.record_all(Verb.HOLDING_OPENED, of=opened, by=by, at=at)
-    return [*present.values(), *opened]
+    pseudonyms = list(dict.fromkeys(pseudonymizer.pseudonym_many(numbers)))
+    if not pseudonyms:
+        return []
+    each = ", ".join([f"(%s, {pseudonymizer.current.id})"] * len(pseudonyms))
+    with connection.cursor() as cursor:
+        # Two who meet a number at once get the one row.
+        cursor.execute(
+            f"INSERT INTO record_number (pseudonym, key) VALUES {each} ON CONFLICT (pseudonym) DO NOTHING", pseudonyms
+        )
+        cursor.execute(
+            f"SELECT id FROM record_number WHERE pseudonym IN ({', '.join(['%s'] * len(pseudonyms))}) ORDER BY id",
+            pseudonyms,
+        )
+        return [pk for (pk,) in cursor.fetchall()]
+
+
+def _hold_all(numbers: Sequence[int], *, source: HoldingSource, by: Actor, at: datetime) -> list[int]:
+    """The ids of the numbers' present holdings, opened where there was none."""
+    held = dict(Holding.objects.filter(number__in=numbers, ends=None).values_list("number_id", "pk"))
+    without = [number for number in numbers if number not in held]
+    like = Holding(subscriber=None, source=source, starts=at)
+    ids = bulk.insert_alike(like, "number_id", without)
+    ledger.record_alike(Verb.HOLDING_OPENED, of=like, attname="number_id", values=without, ids=ids, by=by, at=at)
+    return [*held.values(), *ids]

@@ -5,13 +5,15 @@ Called by actions only, inside the transaction that makes the change.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 
+from record import bulk
 from record.models import Event, User
 from record.terms import ActorKind, Verb
 
@@ -41,20 +43,48 @@ def record(verb: Verb, *, of: models.Model, by: Actor, at: datetime) -> None:
     record_all(verb, of=[of], by=by, at=at)
 
 
-def record_all(verb: Verb, *, of: Iterable[models.Model], by: Actor, at: datetime) -> Sequence[Event]:
+def record_all(verb: Verb, *, of: Iterable[models.Model], by: Actor, at: datetime) -> None:
     """One event for each of the rows, in one statement."""
-    return Event.objects.bulk_create(
+    Event.objects.bulk_create(
         Event(
             verb=verb,
             actor_kind=by.kind,
             actor_id=by.id,
-            object_kind=row._meta.model_name or "",
+            object_kind=kind_of(row),
             object_id=str(row.pk),
             at=at,
             state=image(row),
         )
         for row in of
     )
+
+
+def record_alike(
+    verb: Verb, *, of: models.Model, attname: str, values: Sequence[Any], ids: Sequence[int], by: Actor, at: datetime
+) -> None:
+    """One event for each row that `record.bulk.insert_alike` made, from the same likeness."""
+    common = image(of)
+    stored = connection.ops.adapt_datetimefield_value(at.astimezone(UTC))
+    bulk.insert(
+        Event,
+        ("verb", "actor_kind", "actor_id", "object_kind", "object_id", "at", "state"),
+        (
+            (
+                verb.value,
+                by.kind.value,
+                by.id,
+                kind_of(of),
+                str(pk),
+                stored,
+                json.dumps({**common, "id": pk, attname: value}),
+            )
+            for pk, value in zip(ids, values, strict=True)
+        ),
+    )
+
+
+def kind_of(row: models.Model) -> str:
+    return row._meta.model_name or ""
 
 
 def _plain(value: Any) -> Any:
