@@ -161,8 +161,10 @@ def rule(acts: Sequence[Act], asked: Question) -> Told:
         return Told("block", reason, inner or reason, first_of(soon, policy.ends))
 
     def allow(reason: str, hours_end: datetime | None = None, grant: Grant | None = None) -> Told:
-        ends = [soon, policy.ends, hours_end, grant and grant.ends, *ends_of_the_callers_side(acts, asked)]
-        return Told("allow", reason, reason, first_of(*ends), grant and grant.act.number)
+        ends = [soon, policy.ends, hours_end, *ends_of_the_callers_side(acts, asked)]
+        if grant is None:
+            return Told("allow", reason, reason, first_of(*ends))
+        return Told("allow", reason, reason, first_of(grant.ends, *ends), grant.act.number)
 
     # 1
     if not asked.callee:

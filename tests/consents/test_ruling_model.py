@@ -7,10 +7,9 @@ present and to come, one number at a time and all at once, and the model is aske
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import product
 from random import Random
 from typing import Any
 
@@ -29,6 +28,7 @@ from dncregistry.errors import Refused
 from record.ledger import OPERATOR
 from record.models import User
 from record.numbers import PhoneNumber, parse_caller
+from telemarketers import shipped
 from telemarketers.actions import firms, rules
 from telemarketers.models import CallingNumber, Credential, Firm, Licence, Mandate, Matter, Purpose, Sanction
 from telemarketers.terms import Channel, PurposeKind, Step
@@ -59,8 +59,8 @@ ALICE, BOB, NEVER_SEEN = "+8613800138000", "+8613900139000", "+8613700137000"
 HELD = (ALICE, BOB)
 CALLEES = [check.read_callee(spelled) for spelled in (ALICE, BOB, NEVER_SEEN, "138 0013 800")]
 
-GAPS = [timedelta(0), timedelta(minutes=7), *[timedelta(hours=h) for h in (1, 9)], *map(timedelta, (1, 2, 9))]
-NUDGES = [timedelta(microseconds=-1), timedelta(0), timedelta(microseconds=1), timedelta(minutes=-7), timedelta(hours=3)]
+GAPS = [timedelta(0), timedelta(minutes=7), timedelta(hours=1), timedelta(hours=9), *map(timedelta, (1, 2, 9, 32))]
+NUDGES = [timedelta(microseconds=-1), timedelta(0), timedelta(microseconds=1), timedelta(minutes=-7), timedelta(days=1)]
 # Local hours of questions: most within the shipped hours for calling, some at their edges, some outside.
 CLOCK = (600, 600, 601, 642, 645, 719, 720, 840, 870, 1000, 1019, 1190, 1199, 1200, 539, 540, 30, 1350)
 OWN_HOURS = (None, None, (540, 720), (600, 1439), (0, 1440), (1080, 642), (1320, 601), (720, 720), (870, 1020))
@@ -87,9 +87,7 @@ def registry(db: None) -> Iterator[Registry]:
         acts=[],
     )
     for code, kind in PURPOSES.items():
-        rules.add_purpose(
-            code=code, kind=PurposeKind(kind), name_zh=code, name_en=code, by=OPERATOR, at=START
-        )
+        rules.add_purpose(code=code, kind=PurposeKind(kind), name_zh=code, name_en=code, by=OPERATOR, at=START)
     for name, credit_code in CREDIT_CODES.items():
         firm = world.firm(credit_code, name, START, *PURPOSES, line=LINES[name])
         made.firms[name] = firm
@@ -137,6 +135,8 @@ class Life:
     def __post_init__(self) -> None:
         self.acts = list(self.registry.acts)
         self.zone = self.random.choice(["Asia/Shanghai", "Asia/Shanghai", "Asia/Urumqi"])
+        # What most of this world is about, so that one act bears on another.
+        self.focus = self.random.choice(["spring-loan", "spring-loan", "sale"])
         self.publish_policy()
 
     def live(self, steps: int) -> None:
@@ -151,8 +151,9 @@ class Life:
                 continue  # a verb that says no changes nothing, and the model hears nothing
 
     def of_citizens(self) -> list[Callable[[], None]]:
-        often = [self.authorize] * 5 + [self.campaign] * 4 + [self.register] * 2 + [self.revoke] * 2
-        return [*often, self.leave, self.refuse, self.prefer, self.claim, self.hand_over, self.publish_policy]
+        often = [self.authorize] * 10 + [self.campaign] * 6 + [self.register] * 4 + [self.revoke] * 4
+        sometimes = [self.leave] * 2 + [self.refuse] * 2 + [self.prefer] * 2 + [self.publish_policy] * 2
+        return [*often, *sometimes, self.claim, self.hand_over]
 
     def of_firms(self) -> list[Callable[[], None]]:
         standing = [self.turn_approval, self.turn_line, self.turn_mandate, self.turn_licence, self.turn_matter]
@@ -168,7 +169,7 @@ class Life:
         choice = self.random.choice
         self.versions += 1
         document = {
-            **world.shipped("china"),
+            **shipped.policy("china"),
             "zone": self.zone,
             "stances": choice(
                 [
@@ -301,13 +302,14 @@ class Life:
 
     def someone(self) -> tuple[str, Holding]:
         callee = self.random.choice([ALICE, ALICE, BOB])
-        holding = actions.hold(
-            number=PhoneNumber(callee), source=HoldingSource.OPERATOR, by=SUBSCRIBER, at=self.at
-        )
+        holding = actions.hold(number=PhoneNumber(callee), source=HoldingSource.OPERATOR, by=SUBSCRIBER, at=self.at)
         return callee, holding
 
+    def matter(self, others: Sequence[str]) -> str:
+        return self.focus if self.random.random() < 0.7 else self.random.choice(others)
+
     def some_channels(self) -> frozenset[str]:
-        return frozenset(self.random.choice([CHANNELS, ("voice",), ("voice", "sms"), ("robocall",), ("sms",)]))
+        return frozenset(self.random.choice([CHANNELS, CHANNELS, ("voice",), ("voice", "sms"), ("robocall",)]))
 
     def register(self) -> None:
         callee, holding = self.someone()
@@ -337,11 +339,14 @@ class Life:
 
     def authorize(self) -> None:
         callee, holding = self.someone()
-        matter = self.random.choice(["", "spring-loan", "spring-loan", "car-loan", "sale", WAITING])
-        name, purpose = MATTERS[matter] if matter else self.random.choice(
-            [("lender", "loan_finance"), ("lender", "loan_finance"), ("shop", "retail")]
+        about = self.matter(["spring-loan", "car-loan", "sale", WAITING])
+        name, purpose = MATTERS[about]
+        matter = self.random.choice([about, about, ""])
+        channels, months, cap = (
+            self.some_channels(),
+            self.random.choice([1, 1, 2, 13]),
+            self.random.choice([None, 1, 2]),
         )
-        channels, months, cap = self.some_channels(), self.random.choice([1, 1, 2, 13]), self.random.choice([None, 1, 2])
         granted = actions.authorize(
             holding=holding,
             firm=self.registry.firms[name],
@@ -417,8 +422,8 @@ class Life:
 
     def questions(self, count: int) -> Iterator[Question]:
         """About calls past, present and to come: around every instant at which something changed, mostly by day."""
-        instants = [self.at, self.at, *(act.at for act in self.acts)]
-        instants += [act.starts for act in self.acts if act.starts]
+        lived = self.acts[len(self.registry.acts) :]
+        instants = [self.at, self.at, *(act.at for act in lived), *(act.starts for act in lived if act.starts)]
         instants += Authorization.objects.values_list("ends", flat=True)
         instants += [end for end in Sanction.objects.values_list("ends", flat=True) if end]
         for _ in range(count):
@@ -432,7 +437,7 @@ class Life:
     def plausible(self) -> Question:
         """A firm that asks about its own business, or the call centre about its client's."""
         choice = self.random.choice
-        matter = choice(list(MATTERS))
+        matter = self.matter(list(MATTERS))
         owner, purpose = MATTERS[matter]
         firm = choice([owner, owner, "centre"])
         return Question(
@@ -442,7 +447,7 @@ class Life:
             callee="",
             purpose=purpose,
             matter="" if self.random.random() < 0.3 else matter,
-            channel=choice(["voice", "voice", *CHANNELS]),
+            channel=choice(["voice", "voice", "voice", *CHANNELS]),
             at=self.at,
         )
 
@@ -474,14 +479,14 @@ class Life:
         )
 
     def ask(self, asked: Question) -> list[Told]:
-        """All numbers at once and each alone, against the model; returns what was told."""
+        """Many numbers at once against the model, and one of them alone against the many; returns what was told."""
         asking = self.asking(asked)
         _known, rulings = check.rule(asking, CALLEES, asked.at)
         for callee, ruling in zip(CALLEES, rulings, strict=True):
-            _known, alone = check.rule(asking, [callee], asked.at)
-            about = replace(asked, callee=callee.number.e164 if callee.number else "")
-            assert alone == [ruling], self.story(about)
-            self.compare(about, ruling)
+            self.compare(replace(asked, callee=callee.number.e164 if callee.number else ""), ruling)
+        one = self.random.randrange(len(CALLEES))
+        _known, alone = check.rule(asking, [CALLEES[one]], asked.at)
+        assert alone == [rulings[one]], self.story(asked)
         return [told(ruling) for ruling in rulings]
 
     def compare(self, asked: Question, ruling: Ruling) -> None:
@@ -500,9 +505,7 @@ def mask(channels: frozenset[str]) -> Channel:
 
 
 def told(ruling: Ruling) -> Told:
-    return Told(
-        ruling.verdict.value, ruling.reason.value, ruling.inner.value, ruling.valid_until, grant=ruling.permit
-    )
+    return Told(ruling.verdict.value, ruling.reason.value, ruling.inner.value, ruling.valid_until, grant=ruling.permit)
 
 
 def live_and_ask(registry: Registry, random: Random) -> list[Told]:
@@ -510,15 +513,15 @@ def live_and_ask(registry: Registry, random: Random) -> list[Told]:
     with transaction.atomic():
         forget_policies()
         life = Life(registry, random)
-        life.live(steps=random.randint(4, 18))
-        answers = [answer for asked in life.questions(12) for answer in life.ask(asked)]
+        life.live(steps=random.randint(5, 30))
+        answers = [answer for asked in life.questions(16) for answer in life.ask(asked)]
         transaction.set_rollback(True)
     return answers
 
 
 @pytest.mark.slow
 @settings(
-    max_examples=50,
+    max_examples=60,
     deadline=None,
     database=None,
     # Every example begins where the fixture left the database, for it is rolled back.
@@ -533,8 +536,9 @@ def test_the_ruling_is_the_models(registry: Registry, random: Random) -> None:
 def test_the_ruling_is_the_models_and_every_reason_occurs(registry: Registry) -> None:
     """The same with fixed seeds, so that it is known what has been compared."""
     reached: Counter[tuple[str, str]] = Counter()
-    for seed in range(60):
+    for seed in range(90):
         reached.update((answer.reason, answer.inner) for answer in live_and_ask(registry, Random(seed)))
     assert {reason for reason, _inner in reached} == {reason.value for reason in Reason}
-    hidden = {(told, inner) for told, inner in reached if told != inner}
-    assert hidden == set(product(["authorization_revoked", "no_authorization"], ["firm_refused"]))
+    hidden = {(shown, inner) for shown, inner in reached if shown != inner}
+    assert ("no_authorization", "firm_refused") in hidden
+    assert hidden <= {("no_authorization", "firm_refused"), ("authorization_revoked", "firm_refused")}
