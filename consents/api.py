@@ -18,13 +18,12 @@ from consents import check, receipts
 from consents.check import Answer, Asked
 from consents.terms import Reason, Verdict
 from dncregistry.schema import problems
-from dncregistry.wire import StrictSerializer
+from dncregistry.wire import Choice, StrictSerializer, Text, demand_length
 from record import clock
 from record.numbers import NumberRefused, PhoneNumber, ServiceCode, parse_caller
 from telemarketers import credentials, ratelimit
 from telemarketers.actions.firms import valid_credit_code
 from telemarketers.models import Credential
-from telemarketers.ratelimit import Allowance
 from telemarketers.terms import ALL_CHANNELS, Channel, Scope
 
 MOST_CALLEES = 1000
@@ -43,21 +42,21 @@ class AwareDateTimeField(serializers.DateTimeField):
         return value
 
 
-class NumberText(serializers.CharField):
-    """A number as people write it. Longer texts are no numbers, and are refused before anything reads them."""
+class NumberText(Text):
+    """A number as people write it, to the last space. Longer texts are refused before anything reads them."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=64, allow_blank=True, **options)
+        super().__init__(max_length=64, allow_blank=True, trim_whitespace=False, **options)
 
 
 class CheckTerms(StrictSerializer):
     """What single checks and batches have in common."""
 
     caller = NumberText(help_text="The calling number that will be shown.")
-    purpose = serializers.CharField(required=False, allow_null=True, max_length=30, help_text="Or `matter`.")
-    matter = serializers.CharField(required=False, allow_null=True, max_length=50, help_text="Or `purpose`.")
-    channel = serializers.ChoiceField(CHANNELS)
-    on_behalf_of = serializers.CharField(
+    purpose = Text(required=False, allow_null=True, max_length=30, help_text="Or `matter`.")
+    matter = Text(required=False, allow_null=True, max_length=50, help_text="Or `purpose`.")
+    channel = Choice(CHANNELS)
+    on_behalf_of = Text(
         required=False,
         allow_null=True,
         max_length=18,
@@ -68,7 +67,7 @@ class CheckTerms(StrictSerializer):
         allow_null=True,
         help_text="The instant to rule on, at most 24 hours ahead. Default: now.",
     )
-    client_ref = serializers.CharField(required=False, allow_null=True, allow_blank=True, max_length=100)
+    client_ref = Text(required=False, allow_null=True, allow_blank=True, max_length=100)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if bool(attrs.get("purpose")) == bool(attrs.get("matter")):
@@ -131,7 +130,7 @@ class ChecksView(APIView):
         summary="May I call this number?",
         description="A block is an answer (200), not an error. The record is kept before the answer is given.",
         request=CheckRequest,
-        responses={200: CheckResult, **problems(400, 401, 403, 413, 415, 422, 429, 503)},
+        responses={200: CheckResult, **problems(400, 401, 403, 411, 413, 415, 422, 429, 503)},
         auth=KEY,  # type: ignore[arg-type]
         examples=[
             OpenApiExample("a loan offer", value={"callee": "138 0013 8000", **TERMS_EXAMPLE}, request_only=True),
@@ -160,7 +159,7 @@ class ChecksView(APIView):
     def post(self, request: Request) -> Response:
         at = clock.now()
         credential = _credential(request, Scope.CHECK, at)
-        allowance = _spend("checks", credential)
+        allowance = ratelimit.spend("checks", _who(credential))
         data = _read(CheckRequest, request)
         answer = check.check(_asked(data), check.read_callee(data["callee"]), credential=credential, at=at)
         return Response(_told_of_one(answer), headers=allowance.headers())
@@ -173,7 +172,7 @@ class BatchView(APIView):
         summary="May I call these numbers?",
         description="1 to 1,000 numbers, ruled on at one instant, with one receipt over all rows.",
         request=BatchRequest,
-        responses={200: BatchResult, **problems(400, 401, 403, 413, 415, 422, 429, 503)},
+        responses={200: BatchResult, **problems(400, 401, 403, 411, 413, 415, 422, 429, 503)},
         auth=KEY,  # type: ignore[arg-type]
         examples=[
             OpenApiExample(
@@ -181,14 +180,35 @@ class BatchView(APIView):
                 value={"callees": ["138 0013 8000", "12345"], **TERMS_EXAMPLE},
                 request_only=True,
             ),
+            OpenApiExample(
+                "one allowed, one no number",
+                value={
+                    "id": "019abcde-0000-7000-8000-000000000001",
+                    "checked_at": "2026-11-23T02:00:00.000000Z",
+                    "valid_until": "2026-11-23T02:15:00.000000Z",
+                    "policy": "china-1",
+                    "results": [
+                        {
+                            "callee": "138 0013 8000",
+                            "number": "+8613800138000",
+                            "verdict": "allow",
+                            "reason": "authorized",
+                        },
+                        {"callee": "12345", "number": None, "verdict": "block", "reason": "invalid_number"},
+                    ],
+                    "receipt": "eyJhbGciOiJFZERTQSIsImtpZCI6ImxpdmUtMSJ9.…",
+                },
+                response_only=True,
+                status_codes=["200"],
+            ),
         ],
     )
     def post(self, request: Request) -> Response:
         at = clock.now()
         credential = _credential(request, Scope.BATCH, at)
         data = _read(BatchRequest, request)
-        allowance = _spend("batch_numbers", credential, cost=len(data["callees"]))
-        callees = [check.read_callee(text) for text in data["callees"]]
+        allowance = ratelimit.spend("batch_numbers", _who(credential), cost=len(data["callees"]), bulk=True)
+        callees = [check.read_callee(text, f"callees[{index}]") for index, text in enumerate(data["callees"])]
         answer = check.check_batch(_asked(data), callees, credential=credential, at=at)
         return Response(_told_of_batch(answer), headers=allowance.headers())
 
@@ -215,11 +235,12 @@ def _credential(request: Request, scope: Scope, at: datetime) -> Credential:
     return credential
 
 
-def _spend(limit: str, credential: Credential, cost: int = 1) -> Allowance:
-    return ratelimit.spend(limit, f"{credential.mode}:{credential.firm_id}", cost=cost)
+def _who(credential: Credential) -> str:
+    return f"{credential.mode}:{credential.firm_id}"
 
 
 def _read(serializer: type[CheckTerms], request: Request) -> dict[str, Any]:
+    demand_length(request._request)
     form = serializer(data=request.data)
     form.is_valid(raise_exception=True)
     data: dict[str, Any] = form.validated_data

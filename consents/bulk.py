@@ -39,20 +39,39 @@ def register_all(numbers: Iterable[PhoneNumber], *, source: HoldingSource, by: A
 def _meet_all(numbers: Iterable[PhoneNumber]) -> list[int]:
     """The ids of the numbers' rows, made where the registry had not met a number yet."""
     pseudonymizer = keys.pseudonymizer()
-    pseudonyms = list(dict.fromkeys(pseudonymizer.pseudonym_many(numbers)))
+    current = pseudonymizer.current.id
+    wanted = list(dict.fromkeys(numbers))
+    met: dict[PhoneNumber, int] = {}
+    for key in reversed(pseudonymizer.key_ids):  # the current one last: what no key finds is added under it
+        unmet = [number for number in wanted if number not in met]
+        pseudonyms = pseudonymizer.pseudonym_many(unmet, key_id=key)
+        by_pseudonym = dict(zip(pseudonyms, unmet, strict=True))
+        if key == current:
+            _add(pseudonyms, current)
+        met |= {by_pseudonym[pseudonym]: pk for pseudonym, pk in _ids(pseudonyms)}
+    return sorted(met.values())
+
+
+def _add(pseudonyms: Sequence[bytes], key: int) -> None:
+    """Two who meet a number at once get the one row."""
+    if pseudonyms:
+        each = ", ".join([f"(%s, {key})"] * len(pseudonyms))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO record_number (pseudonym, key) VALUES {each} ON CONFLICT (pseudonym) DO NOTHING",
+                pseudonyms,
+            )
+
+
+def _ids(pseudonyms: Sequence[bytes]) -> list[tuple[bytes, int]]:
     if not pseudonyms:
         return []
-    each = ", ".join([f"(%s, {pseudonymizer.current.id})"] * len(pseudonyms))
     with connection.cursor() as cursor:
-        # Two who meet a number at once get the one row.
         cursor.execute(
-            f"INSERT INTO record_number (pseudonym, key) VALUES {each} ON CONFLICT (pseudonym) DO NOTHING", pseudonyms
-        )
-        cursor.execute(
-            f"SELECT id FROM record_number WHERE pseudonym IN ({', '.join(['%s'] * len(pseudonyms))}) ORDER BY id",
+            f"SELECT pseudonym, id FROM record_number WHERE pseudonym IN ({', '.join(['%s'] * len(pseudonyms))})",
             pseudonyms,
         )
-        return [pk for (pk,) in cursor.fetchall()]
+        return [(bytes(pseudonym), pk) for pseudonym, pk in cursor.fetchall()]
 
 
 def _hold_all(numbers: Sequence[int], *, source: HoldingSource, by: Actor, at: datetime) -> list[int]:

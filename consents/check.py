@@ -48,8 +48,9 @@ class Asked:
 
 
 class Callee(NamedTuple):
-    """A number asked about: as it was spelled, and what it is or why it is none."""
+    """A number asked about: where it stood in the request, how it was spelled, and what it is or why it is none."""
 
+    field: str
     spelled: str
     number: PhoneNumber | None
     fault: str
@@ -88,11 +89,11 @@ class Answer:
         return hashlib.sha256("".join(lines).encode()).digest()
 
 
-def read_callee(spelled: str) -> Callee:
+def read_callee(spelled: str, field: str = "callee") -> Callee:
     try:
-        return Callee(spelled, PhoneNumber.parse(spelled), "")
+        return Callee(field, spelled, PhoneNumber.parse(spelled), "")
     except NumberRefused as refused:
-        return Callee(spelled, None, refused.code)
+        return Callee(field, spelled, None, refused.code)
 
 
 def check(asked: Asked, callee: Callee, *, credential: Credential, at: datetime) -> Answer:
@@ -188,7 +189,8 @@ def _answer(asked: Asked, callees: Sequence[Callee], credential: Credential, at:
         rulings=(),
     )
     if credential.mode == Mode.TEST:
-        return replace(answer, rulings=testmode.rule([callee.number for callee in callees], for_time))
+        numbers = [callee.number for callee in callees]
+        return replace(answer, rulings=testmode.rule(numbers, for_time, [callee.field for callee in callees]))
     with transaction.atomic():
         known, rulings = rule(asking, callees, for_time)
         answer = replace(answer, rulings=rulings, policy=known.policy.version)

@@ -172,6 +172,11 @@ def _rules(policy_id: int) -> tuple[str, Rules]:
 _known_rules: dict[int, tuple[str, Rules]] = {}
 
 
+def forget_policies() -> None:
+    """For a process whose database was put back to an earlier state."""
+    _known_rules.clear()
+
+
 def zones_of(number: PhoneNumber) -> tuple[ZoneInfo, ...]:
     """The time zones that the number may ring in; none if unknown."""
     if number.e164.startswith("+86"):  # one zone for the whole plan, and 60 µs saved a number

@@ -33,11 +33,9 @@ DETAILS = {
 }
 
 
-def rule(callees: Sequence[PhoneNumber | None], at: datetime) -> list[Ruling]:
-    """The rulings that the numbers stand for. Raises `Refused` (`not_a_test_number`) for any other number."""
-    return [
-        _rule(callee, at, f"callees[{index}]" if len(callees) > 1 else "callee") for index, callee in enumerate(callees)
-    ]
+def rule(callees: Sequence[PhoneNumber | None], at: datetime, fields: Sequence[str]) -> list[Ruling]:
+    """The rulings that the numbers stand for. Raises `Refused` (`not_a_test_number`) naming the field of another."""
+    return [_rule(callee, at, field) for callee, field in zip(callees, fields, strict=True)]
 
 
 def _rule(callee: PhoneNumber | None, at: datetime, field: str) -> Ruling:

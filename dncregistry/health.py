@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection
-from django.http import HttpRequest, JsonResponse
-from django.views.decorators.http import require_safe
+from django.db import connection
+from django.db.utils import Error as DatabaseFailure
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from consents.models import CheckRecord
 from dncregistry.errors import Refused
@@ -15,23 +17,27 @@ from record import clock, guards, keys, partitions
 from telemarketers.models import Policy
 
 
-@require_safe
-def healthz(request: HttpRequest) -> JsonResponse:
-    return JsonResponse({"status": "ok"})
+class HealthView(APIView):
+    schema = None
+
+    def get(self, request: Request) -> Response:
+        return Response({"status": "ok"})
 
 
-@require_safe
-def readyz(request: HttpRequest) -> JsonResponse:
-    """200 if every part that a ruling needs is there, else 503; each part with "ok" or what is wrong."""
-    parts = {name: _state(part) for name, part in PARTS.items()}
-    ready = all(state == "ok" for state in parts.values())
-    return JsonResponse({"status": "ready" if ready else "not ready", "parts": parts}, status=200 if ready else 503)
+class ReadyView(APIView):
+    schema = None
+
+    def get(self, request: Request) -> Response:
+        """200 if every part that a ruling needs is there, else 503; each part with "ok" or what is wrong."""
+        parts = {name: _state(part) for name, part in PARTS.items()}
+        ready = all(state == "ok" for state in parts.values())
+        return Response({"status": "ready" if ready else "not ready", "parts": parts}, status=200 if ready else 503)
 
 
 def _state(part: Callable[[], str]) -> str:
     try:
         return part()
-    except (Refused, DatabaseError, ImproperlyConfigured) as error:
+    except (Refused, DatabaseFailure, ImproperlyConfigured) as error:
         return type(error).__name__
 
 

@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 
 from record.masking import mask_numbers
+
+
+def readable_address(_logger: Any, _method: str, event: dict[str, Any]) -> dict[str, Any]:
+    """An escaped address would pass the mask: `%31%33…` is a number too."""
+    request = event.get("request")
+    while isinstance(request, str) and request != (readable := unquote(request)):
+        event["request"] = request = readable
+    return event
+
 
 # What structlog adds to every line, its own and those of the standard library alike.
 SHARED_PROCESSORS: list[Any] = [
@@ -19,6 +29,7 @@ SHARED_PROCESSORS: list[Any] = [
     structlog.stdlib.add_log_level,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.format_exc_info,
+    readable_address,
 ]
 
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import DatabaseError
+from django.db.utils import Error as DatabaseFailure
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from drf_standardized_errors.formatter import flatten_errors
@@ -22,6 +22,9 @@ from rest_framework.response import Response
 
 from dncregistry.errors import CannotRule, Refused
 
+if TYPE_CHECKING:  # at run time it would import this module
+    from rest_framework.views import APIView
+
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
@@ -29,7 +32,7 @@ PROBLEM_JSON = "application/problem+json"
 
 def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """The framework's exception handler."""
-    if isinstance(error, DatabaseError):
+    if isinstance(error, DatabaseFailure):
         log.error("the database failed", exc_info=error)
         error = CannotRule(_("The registry cannot answer now. A marketing call is not allowed; try again shortly."))
     if isinstance(error, Http404):
@@ -44,10 +47,14 @@ def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
         body, headers = _of_validation(error), {}
     elif isinstance(error, exceptions.APIException):
         body = body_of(error.status_code, str(error.get_codes()), str(error.detail))
-        headers = {"Allow": ", ".join(context["view"].allowed_methods)} if body["status"] == 405 else {}
+        headers = {"Allow": ", ".join(_methods(context["view"]))} if body["status"] == 405 else {}
     else:
         return None
     return Response(body, status=body["status"], headers=headers, content_type=PROBLEM_JSON)
+
+
+def _methods(view: APIView) -> list[str]:
+    return [method for method in view.allowed_methods if method != "OPTIONS"]
 
 
 def body_of(status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:

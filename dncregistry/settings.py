@@ -43,11 +43,11 @@ DEBUG = False
 SECRET_KEY = required_in_production("SECRET_KEY") or (
     secret_file(VAR_DIR / "secret_key", lambda: secrets.token_urlsafe(48).encode()).decode()
 )
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["*"] if EMBEDDED else [])
+ALLOWED_HOSTS = required_in_production("ALLOWED_HOSTS", default="*").split(",")
 # The number keys and the receipt keys (record/keys.py); production mounts them read-only.
 KEYS_DIR = Path(required_in_production("KEYS_DIR", default=str(VAR_DIR / "keys")))
 # Stands in receipts as `iss`; test receipts carry it with "/test" behind.
-RECEIPT_ISSUER = env.str("RECEIPT_ISSUER", default="https://registry.example")
+RECEIPT_ISSUER = required_in_production("RECEIPT_ISSUER", default="https://registry.example")
 
 ROOT_URLCONF = "dncregistry.urls"
 WSGI_APPLICATION = "dncregistry.wsgi.application"
@@ -72,6 +72,8 @@ MIDDLEWARE = [
     "django_structlog.middlewares.RequestMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
 
 TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
@@ -106,7 +108,7 @@ def database() -> dict[str, Any]:
 
 DATABASES = {"default": database()}
 
-REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_URL = required_in_production("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {
     "default": (
         {
@@ -121,6 +123,9 @@ CACHES: dict[str, dict[str, Any]] = {
     "worker": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "LOCATION": "worker"},
 }
 WEB_WORKERS = env.int("WEB_WORKERS", default=1 if EMBEDDED else 4)
+
+# How many proxies of our own stand in front, each of which adds to X-Forwarded-For.
+TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0 if EMBEDDED else 1)
 
 # --- limits ------------------------------------------------------------------------------------------
 
@@ -158,6 +163,7 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["dncregistry.wire.BoundedJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["dncregistry.wire.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "dncregistry.wire.AlwaysJSON",
+    "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "dncregistry.rest.problem",
     "UNAUTHENTICATED_USER": None,

@@ -12,8 +12,8 @@ urlpatterns = [
     path("", include("consents.urls")),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema")),
-    path("healthz", health.healthz),
-    path("readyz", health.readyz),
+    path("healthz", health.HealthView.as_view()),
+    path("readyz", health.ReadyView.as_view()),
 ]
 
 handler400 = "dncregistry.rest.bad_request"

@@ -7,7 +7,9 @@ from typing import Any
 
 import orjson
 from django.conf import settings
+from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from rest_framework import exceptions, serializers
 from rest_framework.negotiation import BaseContentNegotiation, DefaultContentNegotiation
 from rest_framework.parsers import BaseParser
@@ -23,6 +25,19 @@ class BodyTooLarge(Refused):
         super().__init__("body_too_large", _("The body is over 1 MB. Ask about at most 1,000 numbers at once."))
 
 
+class LengthRequired(Refused):
+    status = 411
+
+    def __init__(self) -> None:
+        super().__init__("length_required", _("Send the body whole, with its Content-Length, not in chunks."))
+
+
+def demand_length(request: HttpRequest) -> None:
+    """A body in chunks would be taken for an empty one. Raises `LengthRequired`."""
+    if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+        raise LengthRequired
+
+
 class BoundedJSONParser(BaseParser):
     """Strict JSON of at most `MAX_BODY_BYTES`, whatever length the request claims."""
 
@@ -33,9 +48,29 @@ class BoundedJSONParser(BaseParser):
         if len(body) > settings.MAX_BODY_BYTES:
             raise BodyTooLarge
         try:
-            return orjson.loads(body)
+            data = orjson.loads(body)
         except orjson.JSONDecodeError as error:
             raise exceptions.ParseError(_("The body is not valid JSON (UTF-8).")) from error
+        if _is_deeper_than(DEEPEST_BODY, data):
+            raise exceptions.ParseError(_("The body is nested deeper than anything that is asked for."))
+        return data
+
+
+DEEPEST_BODY = 8  # levels; deeper ones would exhaust the stack of whatever prints them
+
+
+def _is_deeper_than(levels: int, data: Any) -> bool:
+    layer = [data]
+    for _level in range(levels):
+        layer = [
+            child
+            for item in layer
+            if isinstance(item, dict | list)
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+        if not layer:
+            return False
+    return True
 
 
 class AlwaysJSON(BaseContentNegotiation):
@@ -55,6 +90,27 @@ class JSONRenderer(BaseRenderer):
 
     def render(self, data: Any, accepted_media_type: str | None = None, renderer_context: Any = None) -> bytes:
         return b"" if data is None else orjson.dumps(data)
+
+
+class Text(serializers.CharField):
+    """Text, and nothing that could be turned into text: 1.38e10 is no way to write a number."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        text: str = super().to_internal_value(data)
+        return text
+
+
+class Choice(serializers.ChoiceField):
+    """One of a few words. The error names them, and does not repeat what was sent: it could be a number."""
+
+    default_error_messages = {"invalid_choice": gettext_lazy("Write one of: {choices}.")}
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str) or data not in self.choices:
+            self.fail("invalid_choice", choices=", ".join(self.choices))
+        return data
 
 
 class StrictSerializer(serializers.Serializer[Any]):

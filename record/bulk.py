@@ -25,7 +25,7 @@ def insert_alike(like: models.Model, attname: str, values: Sequence[Any]) -> lis
         return filled
 
     rows = (row(pk, value) for pk, value in zip(ids, values, strict=True))
-    insert(type(like), [field.column for field in fields], rows)
+    insert(type(like), [str(field.column) for field in fields], rows)
     return ids
 
 
@@ -53,4 +53,4 @@ def insert(model: type[models.Model], columns: Sequence[str], rows: Iterable[Seq
                 for row in rows:
                     copy.write_row(row)
         else:
-            cursor.executemany(f"INSERT INTO {table} ({named}) VALUES ({', '.join(['%s'] * len(columns))})", rows)
+            cursor.executemany(f"INSERT INTO {table} ({named}) VALUES ({', '.join(['%s'] * len(columns))})", list(rows))

@@ -116,9 +116,10 @@ def _number_key(path: Path) -> NumberKey:
 def _signing_key(path: Path) -> Ed25519PrivateKey:
     try:
         key = load_pem_private_key(_read(path), password=None)
-    except ValueError as error:
+    except (TypeError, ValueError) as error:  # TypeError: it wants a passphrase
         raise ImproperlyConfigured(
-            f"The signing key {path} is no PEM file of an Ed25519 key. Restore it from the backup of the keys."
+            f"The signing key {path} is no PEM file of an Ed25519 key without a passphrase. "
+            "Restore it from the backup of the keys."
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
         raise ImproperlyConfigured(f"The signing key {path} is not an Ed25519 key.")

@@ -58,6 +58,11 @@ class Pseudonymizer:
         if len(self._ciphers) != len(keys):
             raise ValueError("two number keys have the same id")
 
+    @property
+    def key_ids(self) -> list[int]:
+        """Of every live key, the current one first."""
+        return list(self._ciphers)
+
     def pseudonym(self, number: PhoneNumber) -> bytes:
         """16 bytes under the current key."""
         return self.encrypt(padded(number))

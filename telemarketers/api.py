@@ -15,7 +15,7 @@ from dncregistry.errors import NotFound
 from dncregistry.schema import problems
 from record import clock, plan
 from record.numbers import NumberRefused, PhoneNumber, parse_caller
-from telemarketers import ratelimit
+from telemarketers import credentials, ratelimit
 from telemarketers.models import CallingNumber, Licence, Sanction
 from telemarketers.standing import name_of_standing
 
@@ -47,7 +47,7 @@ class CallerView(APIView):
         summary="Who is this number?",
         description="Firms' calling numbers and service codes only; a subscriber's number never belongs in an address.",
         parameters=[OpenApiParameter("number", str, OpenApiParameter.PATH, description="`95588`, `01065529988`")],
-        responses={200: Caller, **problems(404, 429, 503)},
+        responses={200: Caller, **problems(400, 404, 429, 503)},
         auth=[],
         examples=[
             OpenApiExample(
@@ -66,7 +66,8 @@ class CallerView(APIView):
         ],
     )
     def get(self, request: Request, number: str) -> Response:
-        allowance = ratelimit.spend("callers", request.META["REMOTE_ADDR"])
+        credentials.refuse_in_address(request.META.get("QUERY_STRING", ""))
+        allowance = ratelimit.spend("callers", ratelimit.address(request))
         at = clock.now()
         try:
             caller = parse_caller(number)

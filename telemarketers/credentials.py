@@ -6,6 +6,7 @@ import hashlib
 import re
 import secrets
 from datetime import datetime
+from urllib.parse import unquote
 
 from django.utils.translation import gettext_lazy as _
 
@@ -31,6 +32,15 @@ class KeyInQuery(Refused):
 
     status = 400
 
+    def __init__(self) -> None:
+        super().__init__(
+            "key_in_query",
+            _(
+                "Never put a key in an address: send it as “Authorization: Bearer …”. "
+                "Revoke this key; it may be in logs."
+            ),
+        )
+
 
 class Forbidden(Refused):
     """A key that is in force, but not for this."""
@@ -47,16 +57,16 @@ def digest(key: str) -> bytes:
     return hashlib.sha256(key.encode()).digest()
 
 
+def refuse_in_address(query: str) -> None:
+    """Raises `KeyInQuery` if a key stands in the query, escaped or not."""
+    readable = unquote(query)
+    if "dnc_live_" in readable or "dnc_test_" in readable:
+        raise KeyInQuery
+
+
 def presented(*, authorization: str, query: str) -> str:
     """The key in an `Authorization: Bearer` header. Raises `KeyInQuery` or `Unauthenticated`."""
-    if "dnc_live_" in query or "dnc_test_" in query:
-        raise KeyInQuery(
-            "key_in_query",
-            _(
-                "Never put a key in an address: send it as “Authorization: Bearer …”. "
-                "Revoke this key; it may be in logs."
-            ),
-        )
+    refuse_in_address(query)
     scheme, _space, key = authorization.partition(" ")
     if scheme.lower() != "bearer" or not key.strip():
         raise Unauthenticated("no_key", _("Send your key as “Authorization: Bearer dnc_live_…”."))

@@ -151,8 +151,9 @@ def weakens(old: Rules, new: Rules) -> list[str]:
         or any(stance == Stance.OPEN and purpose not in old.stances for purpose, stance in new.stances.items()),
         "hours": not _minutes_of(new.hours) <= _minutes_of(old.hours),
         "calls_on_public_holidays": new.calls_on_public_holidays and not old.calls_on_public_holidays,
-        "holidays": not old.holidays <= new.holidays,
+        "holidays": _loses_a_holiday(old, new),
         "working_weekends": not new.working_weekends <= old.working_weekends,
+        "zone": new.zone != old.zone,  # whichever way the hours move, somebody is called earlier or later
         "cap_days": new.cap_days > old.cap_days,
         "cap_window_days": new.cap_window_days < old.cap_window_days,
         "check_valid_minutes": new.check_valid > old.check_valid,
@@ -163,6 +164,13 @@ def weakens(old: Rules, new: Rules) -> list[str]:
         "bar_months": new.bar_months < old.bar_months,
     }
     return [rule for rule, is_weaker in weaker.items() if is_weaker]
+
+
+def _loses_a_holiday(old: Rules, new: Rules) -> bool:
+    """Whether a day without calls under `old` is one with calls under `new`, in a year that either speaks of."""
+    spoken_of = {day.year for day in old.holidays | new.holidays} | old.holiday_years | new.holiday_years
+    days = (date(year, 1, 1) + timedelta(days=number) for year in spoken_of for number in range(366))
+    return any(old.calendar.is_public_holiday(day) and not new.calendar.is_public_holiday(day) for day in days)
 
 
 def _minutes(text: str) -> int:

@@ -1,19 +1,20 @@
 """How much one firm may ask in a minute. Counted in the shared cache; truth is not there, so it may be wiped.
 
-While the cache is down each worker counts by itself, and grants its share of the limit (design §9).
+While the cache is down each worker counts single questions by itself, and grants its share of the limit.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.conf import settings
 from django.core.cache import BaseCache, caches
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from redis.exceptions import RedisError
 
-from dncregistry.errors import Refused
+from dncregistry.errors import CannotRule, Refused
 
 WINDOW = 60  # seconds
 
@@ -46,29 +47,40 @@ class TooMany(Refused):
         return {**self.allowance.headers(), "Retry-After": str(self.allowance.reset)}
 
 
-def spend(name: str, who: str, *, cost: int = 1) -> Allowance:
+def spend(name: str, who: str, *, cost: int = 1, bulk: bool = False) -> Allowance:
     """Takes `cost` of the limit `name` from `who` (a firm's id, or an address). Raises `TooMany`.
 
-    What is refused is not taken: a firm that waits is not punished for having asked.
+    What is refused is not taken: a firm that waits is not punished for having asked. While the cache is down, single
+    questions go on with the worker's share of the limit, and `bulk` ones are not ruled on (`CannotRule`).
     """
     limit = settings.RATE_LIMITS[name]
     now = int(time.time())
     window, reset = now // WINDOW, WINDOW - now % WINDOW
     key = f"rate:{name}:{who}:{window}"
     try:
-        spent = _add(caches["default"], key, cost)
-        cache = caches["default"]
-    except RedisError:
-        limit = max(1, limit // settings.WEB_WORKERS)
-        spent = _add(caches["worker"], key, cost)
-        cache = caches["worker"]
-    if spent > limit:
-        cache.decr(key, cost)
-        raise TooMany(Allowance(name, limit, max(0, limit - spent + cost), reset))
-    return Allowance(name, limit, limit - spent, reset)
+        return _take(caches["default"], key, Allowance(name, limit, 0, reset), cost)
+    except (RedisError, ValueError) as error:  # ValueError: it was wiped between two of our steps
+        if bulk:
+            raise CannotRule(
+                _("The registry is short of a part that bulk questions need. Ask again shortly.")
+            ) from error
+        share = max(1, limit // settings.WEB_WORKERS)
+        return _take(caches["worker"], key, Allowance(name, share, 0, reset), cost)
 
 
-def _add(cache: BaseCache, key: str, cost: int) -> int:
-    """The count after adding; adding is atomic in either cache."""
+def address(request: HttpRequest) -> str:
+    """Where a request without a key comes from: as the outermost of our own proxies saw it, else the peer."""
+    seen = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if 0 < settings.TRUSTED_PROXIES <= len(seen):
+        return str(seen[-settings.TRUSTED_PROXIES]).strip()
+    return str(request.META.get("REMOTE_ADDR", ""))
+
+
+def _take(cache: BaseCache, key: str, whole: Allowance, cost: int) -> Allowance:
+    """Counting is atomic in either cache; what goes past the limit is given back."""
     cache.add(key, 0, timeout=2 * WINDOW)
-    return int(cache.incr(key, cost))
+    spent = int(cache.incr(key, cost))
+    if spent > whole.limit:
+        cache.decr(key, cost)
+        raise TooMany(replace(whole, left=max(0, whole.limit - spent + cost)))
+    return replace(whole, left=whole.limit - spent)

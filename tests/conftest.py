@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from django.core.cache import cache
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
+from consents import facts
 from record import partitions
 from tests import world
 from tests.world import World
@@ -17,6 +19,13 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock():
         for table in partitions.partitioned():
             partitions.make_ahead(connection, table, world.START, months=24)
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> None:
+    """Rolled back databases give ids again, so what was read of a policy in one test is not another's."""
+    facts.forget_policies()
+    cache.clear()
 
 
 @pytest.fixture

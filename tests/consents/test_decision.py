@@ -281,13 +281,15 @@ def test_what_is_no_number_is_told_why(question: Question) -> None:
 )
 def test_what_was_said(callee: CalleeFacts, consent: str, open_: str) -> None:
     """Of a matter, under either stance; the same of a purpose as a whole, where nothing narrower is in play."""
-    assert short(decide(CONSENT, CLEAR, callee, CHINA)) == consent
-    assert short(decide(OPEN, CLEAR, callee, CHINA)) == open_
-    as_wide = tuple(replace(one, matter=None) for one in callee.permits if one.matter == MATTER)
-    others = tuple(one for one in callee.permits if one.matter == OTHER_MATTER)
-    callee = replace(callee, permits=as_wide + others)
-    assert short(decide(CONSENT_WIDE, CLEAR, callee, CHINA)) == consent
-    assert short(decide(OPEN_WIDE, CLEAR, callee, CHINA)) == open_
+    as_wide = tuple(replace(one, matter=None) if one.matter == MATTER else one for one in callee.permits)
+    for permits, consent_question, open_question in (
+        (callee.permits, CONSENT, OPEN),
+        (callee.permits[::-1], CONSENT, OPEN),  # the facts come in no order
+        (as_wide, CONSENT_WIDE, OPEN_WIDE),
+    ):
+        heard = replace(callee, permits=permits)
+        assert short(decide(consent_question, CLEAR, heard, CHINA)) == consent
+        assert short(decide(open_question, CLEAR, heard, CHINA)) == open_
 
 
 @pytest.mark.parametrize(

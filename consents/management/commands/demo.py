@@ -63,7 +63,8 @@ class Command(BaseCommand):
             bulk.register_all(chunk, source=HoldingSource.IMPORT, by=OPERATOR, at=at)
             done += len(chunk)
             if self.stderr.isatty():
-                self.stderr.write(f"\r{done:,} / {wanted:,} {_('numbers registered')}", ending="")
+                registered = _("numbers registered")
+                self.stderr.write(f"\r{done:,} / {wanted:,} {registered}", ending="")
                 self.stderr.flush()
         if done and self.stderr.isatty():
             self.stderr.write("")

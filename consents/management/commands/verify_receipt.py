@@ -27,16 +27,25 @@ class Command(BaseCommand):
     def handle(self, *, receipt: str | None, keys: Path | None, **options: Any) -> None:
         claims = receipts.verify(_receipt_in(receipt or sys.stdin.read()), _published(keys))
         self.stdout.write(json.dumps(claims, ensure_ascii=False, indent=2))
-        expires = datetime.fromtimestamp(claims["exp"], UTC)
-        until = timezone.localtime(expires).isoformat()
-        if claims.get("test"):
-            self.stdout.write(_("Genuine, but a test receipt: it allows nothing."))
-        elif claims.get("verdict") == "block":
-            self.stdout.write(_("Genuine: the registry said not to call."))
-        elif expires > datetime.now(UTC):
-            self.stdout.write(_("Genuine: calls may be begun before {until}.").format(until=until))
-        else:
-            self.stdout.write(_("Genuine as evidence of calls before {until}; no new calls.").format(until=until))
+        self.stdout.write(_meaning(claims, datetime.now(UTC)))
+
+
+def _meaning(claims: dict[str, Any], now: datetime) -> str:
+    begins = datetime.fromisoformat(claims["for_time"])
+    expires = datetime.fromtimestamp(claims["exp"], UTC)
+    span = {
+        "begins": timezone.localtime(begins).isoformat(timespec="seconds"),
+        "until": timezone.localtime(expires).isoformat(timespec="seconds"),
+    }
+    if claims.get("test"):
+        return _("Genuine, but a test receipt: it allows nothing.")
+    if claims.get("verdict") == "block":
+        return _("Genuine: the registry said not to call.")
+    if now >= expires:
+        return _("Genuine as evidence of calls from {begins} until before {until}; no new calls.").format(**span)
+    if "rows" in claims:
+        return _("Genuine: the rows answered “allow” may be called from {begins} until before {until}.").format(**span)
+    return _("Genuine: calls may be begun from {begins} until before {until}.").format(**span)
 
 
 def _receipt_in(text: str) -> str:

@@ -25,16 +25,14 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("policy", help=f"{', '.join(shipped.POLICIES)}, or the path of a JSON document")
-        parser.add_argument("--version", dest="policy_version", required=True, help="its name, such as china-2027.1")
+        parser.add_argument("--name", required=True, help="its version, such as china-2027.1")
         parser.add_argument("--starts", type=_instant, help="ISO 8601 with offset, such as 2027-01-01T00:00+08:00")
 
-    def handle(self, *, policy: str, policy_version: str, starts: datetime | None, **options: Any) -> None:
+    def handle(self, *, policy: str, name: str, starts: datetime | None, **options: Any) -> None:
         at = clock.now()
         document = shipped.policy(policy) if policy in shipped.POLICIES else _read(Path(policy))
         rules.add_missing_purposes(shipped.purposes(), by=OPERATOR, at=at)
-        published = rules.publish_policy(
-            version=policy_version, document=document, starts=starts or at, by=OPERATOR, at=at
-        )
+        published = rules.publish_policy(version=name, document=document, starts=starts or at, by=OPERATOR, at=at)
         self.stdout.write(
             _("Policy {version} is published. It begins at {starts}.").format(
                 version=published.version, starts=timezone.localtime(published.starts).isoformat()
