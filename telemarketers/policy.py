@@ -6,11 +6,11 @@ they are published 30 days ahead (law 10).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
 from django.utils.translation import gettext_lazy as _
@@ -18,6 +18,8 @@ from django.utils.translation import gettext_lazy as _
 from dncregistry.errors import Refused
 from record.calendar import WorkCalendar, calendar_months_later, china
 from telemarketers.terms import Stance
+
+Read = TypeVar("Read")
 
 NOTICE_OF_WEAKENING = timedelta(days=30)
 
@@ -77,70 +79,100 @@ class PolicyAt:
 
 
 def read(document: Mapping[str, Any]) -> Rules:
-    """Raises `Refused` (policy_malformed) naming the part that cannot be read; nothing is left to a default."""
-    part = "document"
-    try:
-        part = "stances"
-        stances = {str(purpose): Stance(stance) for purpose, stance in document[part].items()}
-        part = "hours"
-        hours = tuple((_minutes(start), _minutes(end)) for start, end in document[part])
-        if any(start >= end for start, end in hours):
-            raise ValueError
-        part = "zone"
-        zone = ZoneInfo(document[part])
-        part = "holidays"
-        holidays = frozenset(date.fromisoformat(day) for day in document[part])
-        part = "working_weekends"
-        working_weekends = frozenset(date.fromisoformat(day) for day in document[part])
-        part = "calls_on_public_holidays"
-        on_holidays = document[part]
-        if not isinstance(on_holidays, bool):
-            raise TypeError
-        figures = {}
-        for part in FIGURES:
-            figures[part] = document[part]
-            if type(figures[part]) is not int or figures[part] < 1:
-                raise ValueError
-        part = "holiday_years"
-        years = frozenset(int(year) for year in document[part])
-        part = "numbering_data"
-        numbering_data = str(document[part])
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise Refused(
-            "policy_malformed",
-            _("The policy's document is incomplete or malformed; see docs/policy.md."),
-            field=part,
-        ) from error
+    """The rules in a document. Raises `Refused` (policy_malformed) naming the part that cannot be read.
+
+    Nothing is left to a default: a part that is missing could be one that somebody relied on.
+    """
+
+    def part(name: str, reader: Callable[[Any], Read]) -> Read:
+        try:
+            return reader(document[name])
+        except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
+            raise Refused(
+                "policy_malformed", _("The policy's document is incomplete or malformed. See docs/policy.md."), field=name
+            ) from error
+
+    def figure(name: str) -> int:
+        return part(name, lambda value: _figure(value, MOST[name]))
+
     return Rules(
-        stances=stances,
-        hours=hours,
-        calls_on_public_holidays=on_holidays,
-        zone=zone,
-        cap_days=figures["cap_days"],
-        cap_window_days=figures["cap_window_days"],
-        check_valid=timedelta(minutes=figures["check_valid_minutes"]),
-        scrub_valid=timedelta(hours=figures["scrub_valid_hours"]),
-        authorization_months=figures["authorization_months"],
-        authorization_months_most=figures["authorization_months_most"],
-        suspension_days=figures["suspension_days"],
-        bar_months=figures["bar_months"],
-        numbering_data=numbering_data,
-        holidays=holidays,
-        working_weekends=working_weekends,
-        holiday_years=years,
+        stances=part("stances", _stances),
+        hours=part("hours", _hours),
+        calls_on_public_holidays=part("calls_on_public_holidays", _flag),
+        zone=part("zone", _zone),
+        cap_days=figure("cap_days"),
+        cap_window_days=figure("cap_window_days"),
+        check_valid=timedelta(minutes=figure("check_valid_minutes")),
+        scrub_valid=timedelta(hours=figure("scrub_valid_hours")),
+        authorization_months=figure("authorization_months"),
+        authorization_months_most=figure("authorization_months_most"),
+        suspension_days=figure("suspension_days"),
+        bar_months=figure("bar_months"),
+        numbering_data=part("numbering_data", _text),
+        holidays=part("holidays", _days),
+        working_weekends=part("working_weekends", _days),
+        holiday_years=part("holiday_years", _years),
     )
 
 
-FIGURES = (
-    "cap_days",
-    "cap_window_days",
-    "check_valid_minutes",
-    "scrub_valid_hours",
-    "authorization_months",
-    "authorization_months_most",
-    "suspension_days",
-    "bar_months",
-)
+# The figures of a policy, each at least 1, with the most that can be meant: more is a slip of the pen.
+MOST = {
+    "cap_days": 366,
+    "cap_window_days": 366,
+    "check_valid_minutes": 24 * 60,
+    "scrub_valid_hours": 31 * 24,
+    "authorization_months": 120,
+    "authorization_months_most": 120,
+    "suspension_days": 366,
+    "bar_months": 120,
+}
+
+
+def _figure(value: Any, most: int) -> int:
+    if type(value) is not int or not 1 <= value <= most:
+        raise ValueError
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError
+    return value
+
+
+def _list(value: Any) -> list[Any]:
+    if not isinstance(value, list):
+        raise TypeError
+    return value
+
+
+def _stances(value: Any) -> dict[str, Stance]:
+    return {_text(purpose): Stance(stance) for purpose, stance in value.items()}
+
+
+def _hours(value: Any) -> tuple[Block, ...]:
+    blocks = tuple((_minutes(start), _minutes(end)) for start, end in _list(value))
+    if any(start >= end for start, end in blocks):
+        raise ValueError
+    return blocks
+
+
+def _zone(value: Any) -> ZoneInfo:
+    return ZoneInfo(_text(value))
+
+
+def _days(value: Any) -> frozenset[date]:
+    return frozenset(date.fromisoformat(day) for day in _list(value))
+
+
+def _years(value: Any) -> frozenset[int]:
+    return frozenset(_figure(year, date.max.year) for year in _list(value))
 
 
 def weakens(old: Rules, new: Rules) -> list[str]:
@@ -174,9 +206,10 @@ def _loses_a_holiday(old: Rules, new: Rules) -> bool:
 
 
 def _minutes(text: str) -> int:
+    """Minutes of the day of `HH:MM`; 24:00 ends the day."""
     hour, minute = text.split(":")
     minutes = int(hour) * 60 + int(minute)
-    if not 0 <= minutes <= 24 * 60:
+    if not 0 <= int(minute) < 60 or not 0 <= minutes <= 24 * 60:
         raise ValueError
     return minutes
 

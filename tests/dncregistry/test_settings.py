@@ -36,6 +36,8 @@ def production(tmp_path: Path) -> dict[str, str]:
         "KEYS_DIR": str(tmp_path / "keys"),
         "DATABASE_URL": f"sqlite:///{tmp_path / 'registry.sqlite3'}",
         "ALLOWED_HOSTS": "registry.example",
+        "RECEIPT_ISSUER": "https://registry.example",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
         "VAR_DIR": str(tmp_path / "var"),
         "PORT": str(free_port()),
     }
@@ -81,7 +83,7 @@ def key_pem(encryption: KeySerializationEncryption | None = None) -> bytes:
 # --- variables ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "KEYS_DIR", "DATABASE_URL"])
+@pytest.mark.parametrize("name", ["SECRET_KEY", "KEYS_DIR", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "RECEIPT_ISSUER"])
 @pytest.mark.parametrize("empty", [False, True], ids=["missing", "empty"])
 def test_production_names_the_variable_that_it_lacks(production: dict[str, str], name: str, empty: bool) -> None:
     if empty:

@@ -300,7 +300,7 @@ def test_no_table_is_emptied_at_once(w: World, model: Model, guard: AppendOnly |
             sql(f"TRUNCATE {table} CASCADE")
     else:
         # Without a condition SQLite would drop the pages unread, if there were no trigger.
-        with broken(guard.names(model)[-1]):
+        with broken(f"{table}_{'append' if isinstance(guard, AppendOnly) else 'closes'}_only_delete"):
             sql(f"DELETE FROM {table}")
 
 
@@ -318,7 +318,7 @@ def test_no_row_is_replaced_by_one_of_the_same_key(w: World, model: Model, guard
                 values = [
                     column.get_db_prep_save(column.value_from_object(twin), connection) for column in columns(model)
                 ]
-                names = ", ".join(column.column for column in columns(model))
+                names = ", ".join(str(column.column) for column in columns(model))
                 places = ", ".join(["%s"] * len(values))
                 sql(f"INSERT OR REPLACE INTO {model._meta.db_table} ({names}) VALUES ({places})", *values)
             else:
@@ -535,8 +535,6 @@ def test_a_proposed_mandate_cannot_be_dated_into_one_in_force(w: World) -> None:
 
 # --- guards that went missing ------------------------------------------------------------------------
 
-NAMED = [pytest.param(name, model._meta.db_table, id=name) for model, guard in GUARDED for name in guard.names(model)]
-
 
 def drop(name: str, table: str) -> None:
     if connection.vendor == "sqlite":
@@ -565,7 +563,14 @@ def test_a_migrated_database_lacks_no_guard(db: None) -> None:
     assert guards.missing(connection) == []
 
 
-@pytest.mark.parametrize(("name", "table"), NAMED)
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [
+        ("record_event_append_only_delete", "record_event"),
+        ("consents_holding_closes_only_update", "consents_holding"),
+        ("consents_authorization_no_overlap", "consents_authorization"),
+    ],
+)
 def test_a_dropped_guard_is_missed_and_put_back(db: None, name: str, table: str) -> None:
     with tried():
         drop(name, table)
@@ -575,7 +580,7 @@ def test_a_dropped_guard_is_missed_and_put_back(db: None, name: str, table: str)
 
 
 def test_whatever_guard_is_dropped_is_missed_and_put_back(db: None) -> None:
-    """Not those alone that the guards name: all that `install` put into the catalogue."""
+    """All that `install` put into the catalogue, one after the other."""
     whole = in_catalogue()
     not_missed = []
     for name, table in whole:
