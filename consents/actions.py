@@ -15,12 +15,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from consents.models import Authorization, Holding, Preference, Refusal, Registration, Subscriber
+from consents.models import MINUTES_OF_DAY, Authorization, Holding, Preference, Refusal, Registration, Subscriber
 from consents.terms import Ended, HoldingSource
 from dncregistry.errors import Refused
 from record import keys, ledger
 from record.ledger import Actor
-from record.models import Dated, Number
+from record.models import Number
 from record.numbers import PhoneNumber
 from record.terms import Verb
 from telemarketers import policy as policies
@@ -83,7 +83,7 @@ def claim(*, number: PhoneNumber, subscriber: Subscriber, by: Actor, at: datetim
     claimed = Holding.objects.filter(pk=holding.pk, subscriber__isnull=True).update(subscriber=subscriber)
     if not claimed:
         raise Refused("held_by_another", _("Somebody else has proved this number. Say that it is new to you."))
-    holding.subscriber = subscriber
+    holding.refresh_from_db()
     ledger.record(Verb.HOLDING_CLAIMED, of=holding, by=by, at=at)
     return holding
 
@@ -132,6 +132,7 @@ def register(
     whose ids are in `keep`. Returns the registrations that now hold.
     """
     _demand_channels(channels)
+    _demand_held(holding, at)
     if any(purpose.kind != PurposeKind.MARKETING for purpose in purposes):
         raise Refused("not_marketing", _("Only marketing can be refused; service messages go on."), field="purposes")
     _end_authorizations(
@@ -188,6 +189,7 @@ def leave(*, holding: Holding, by: Actor, at: datetime) -> None:
 @transaction.atomic
 def refuse_firm(*, holding: Holding, firm: Firm, by: Actor, at: datetime) -> Refusal:
     """Never this firm: ends its authorizations, and refuses all its marketing from now on."""
+    _demand_held(holding, at)
     _end_authorizations(holding.authorizations.in_force(at).filter(firm=firm), Ended.REFUSED, by=by, at=at)
     present: Refusal | None = holding.refusals.in_force(at).filter(firm=firm).first()
     if present is not None:
@@ -208,6 +210,9 @@ def set_preference(
     at: datetime,
 ) -> Preference:
     """*Call me only between* and *don't even ask me*; takes the place of what was preferred before."""
+    _demand_held(holding, at)
+    _demand_hours("weekday", weekday)
+    _demand_hours("rest_day", rest_day)
     wanted: dict[str, Any] = {
         "weekday_from": weekday and weekday[0],
         "weekday_until": weekday and weekday[1],
@@ -245,6 +250,7 @@ def authorize(
     permission for the same; lifts a refusal of the firm. A matter's wording is pinned as it stands.
     """
     _demand_channels(channels)
+    _demand_held(holding, at)
     rules = _rules(at)
     months = rules.authorization_months if months is None else months
     if not 1 <= months <= rules.authorization_months_most:
@@ -298,18 +304,34 @@ def _end_authorizations(authorizations: QuerySet[Authorization], how: Ended, *, 
 
 def _close_all(rows: QuerySet[Any], verb: Verb, *, by: Actor, at: datetime) -> int:
     """Ends rows now and writes an event for each; returns how many."""
-    closed: list[Dated] = []
-    for row in rows.order_by("pk"):
-        if type(row)._default_manager.filter(Q(ends__isnull=True) | Q(ends__gt=at), pk=row.pk).update(ends=at):
-            row.ends = at
-            closed.append(row)
-    ledger.record_all(verb, of=closed, by=by, at=at)
+    every = rows.model._default_manager
+    closed = [
+        pk
+        for pk in rows.order_by("pk").values_list("pk", flat=True)
+        if every.filter(Q(ends__isnull=True) | Q(ends__gt=at), pk=pk).update(ends=at)
+    ]
+    ledger.record_all(verb, of=every.filter(pk__in=closed).order_by("pk"), by=by, at=at)
     return len(closed)
+
+
+def _demand_held(holding: Holding, at: datetime) -> None:
+    """Raises `Refused` for a holding that has ended: what is said for it nobody would obey.
+
+    Locks it until the transaction ends, so that what is said about one number is said one after the other.
+    """
+    present = Holding.objects.select_for_update().filter(Q(ends__isnull=True) | Q(ends__gt=at), pk=holding.pk)
+    if not present.exists():
+        raise Refused("holding_ended", _("This number has a new holder. Prove it again to go on."))
 
 
 def _demand_channels(channels: Channel) -> None:
     if not channels:
         raise Refused("no_channel", _("Name at least one channel: voice, robocall or sms."), field="channels")
+
+
+def _demand_hours(field: str, block: Block | None) -> None:
+    if block is not None and not (0 <= block[0] < MINUTES_OF_DAY and 0 <= block[1] <= MINUTES_OF_DAY):
+        raise Refused("bad_hours", _("Give both hours of a day, from 00:00 to 24:00."), field=field)
 
 
 def _has_begun(matter: Matter, at: datetime) -> bool:

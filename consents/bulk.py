@@ -7,6 +7,7 @@ from datetime import datetime
 
 from django.db import connection, transaction
 
+from consents import actions
 from consents.models import Holding, Registration
 from consents.terms import HoldingSource
 from record import bulk, keys, ledger
@@ -26,14 +27,18 @@ def register_all(numbers: Iterable[PhoneNumber], *, source: HoldingSource, by: A
     authorization ends (an import is not the citizen speaking).
     """
     holdings = _hold_all(_meet_all(numbers), source=source, by=by, at=at)
-    registered = set(
-        Registration.objects.filter(holding__in=holdings, purpose=None, ends=None).values_list("holding_id", flat=True)
+    registered = dict(
+        Registration.objects.filter(holding__in=holdings, purpose=None, ends=None).values_list("holding_id", "channels")
     )
+    narrow = [holding for holding, channels in registered.items() if channels != int(ALL_CHANNELS)]
+    for holding in Holding.objects.filter(pk__in=narrow):
+        kept = holding.authorizations.in_force(at).values_list("pk", flat=True)
+        actions.register(holding=holding, keep=set(kept), by=by, at=at)
     new = [holding for holding in holdings if holding not in registered]
     like = Registration(purpose=None, channels=int(ALL_CHANNELS), starts=at)
     ids = bulk.insert_alike(like, "holding_id", new)
     ledger.record_alike(Verb.REGISTERED, of=like, attname="holding_id", values=new, ids=ids, by=by, at=at)
-    return len(new)
+    return len(new) + len(narrow)
 
 
 def _meet_all(numbers: Iterable[PhoneNumber]) -> list[int]:

@@ -232,8 +232,8 @@ def _record_many(answer: Answer, credential: Credential, asking: Asking, known: 
         **_common(answer, credential, asking, known),
         rows=len(answer.callees),
         segments=segments,
-        input_sha256=answer.input_digest(),
-        result_sha256=answer.result_digest(),
+        input_digest=keys.pseudonymizer().encrypt(answer.input_digest()),
+        result_digest=keys.pseudonymizer().encrypt(answer.result_digest()),
     )
     CheckSegment.objects.bulk_create(
         CheckSegment(check_set=check_set, segment=segment, packed=packed)

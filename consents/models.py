@@ -139,12 +139,14 @@ class Preference(Dated):
             runs_forwards("preference"),
             models.CheckConstraint(
                 condition=Q(weekday_from__isnull=True, weekday_until__isnull=True)
-                | Q(weekday_from__lt=MINUTES_OF_DAY, weekday_until__lte=MINUTES_OF_DAY),
+                | Q(weekday_from__isnull=False, weekday_until__isnull=False)
+                & Q(weekday_from__lt=MINUTES_OF_DAY, weekday_until__lte=MINUTES_OF_DAY),
                 name="preference_weekday_hours_are_a_pair",
             ),
             models.CheckConstraint(
                 condition=Q(rest_day_from__isnull=True, rest_day_until__isnull=True)
-                | Q(rest_day_from__lt=MINUTES_OF_DAY, rest_day_until__lte=MINUTES_OF_DAY),
+                | Q(rest_day_from__isnull=False, rest_day_until__isnull=False)
+                & Q(rest_day_from__lt=MINUTES_OF_DAY, rest_day_until__lte=MINUTES_OF_DAY),
                 name="preference_rest_day_hours_are_a_pair",
             ),
         ]
@@ -214,8 +216,10 @@ class CheckSet(Asked):
 
     rows = models.PositiveIntegerField()
     segments = models.PositiveIntegerField()
-    input_sha256 = models.BinaryField(max_length=32)
-    result_sha256 = models.BinaryField(max_length=32)
+    # The receipt's digests, encrypted under `number_key`: the plain digest of a set of one or two numbers would
+    # give them away to whoever tries all numbers.
+    input_digest = models.BinaryField(max_length=32)
+    result_digest = models.BinaryField(max_length=32)
 
     guards = (AppendOnly(may_age_out=True),)
 

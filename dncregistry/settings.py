@@ -47,7 +47,8 @@ ALLOWED_HOSTS = required_in_production("ALLOWED_HOSTS", default="*").split(",")
 # The number keys and the receipt keys (record/keys.py); production mounts them read-only.
 KEYS_DIR = Path(required_in_production("KEYS_DIR", default=str(VAR_DIR / "keys")))
 # Stands in receipts as `iss`; test receipts carry it with "/test" behind.
-RECEIPT_ISSUER = required_in_production("RECEIPT_ISSUER", default="https://registry.example")
+# After a change of name the earlier ones follow, with commas between.
+RECEIPT_ISSUERS = required_in_production("RECEIPT_ISSUER", default="https://registry.example").split(",")
 
 ROOT_URLCONF = "dncregistry.urls"
 WSGI_APPLICATION = "dncregistry.wsgi.application"
@@ -95,7 +96,8 @@ def database() -> dict[str, Any]:
             # A transaction that begins by reading must not find at its first write that it lost its turn.
             "transaction_mode": "IMMEDIATE",
             # FULL: every check promises that its record survives a power cut.
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+            # recursive_triggers: or `INSERT OR REPLACE` would delete without asking the delete triggers.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA recursive_triggers=ON;",
         }
         # A file: triggers and locks behave as in service only there, not in a shared memory cache.
         settings["TEST"] = {"NAME": str(VAR_DIR / "test.sqlite3")}

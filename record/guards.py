@@ -1,6 +1,6 @@
 """Rules about rows over time that the database itself holds, on SQLite and PostgreSQL alike.
 
-A model lists its guards beside its fields (`guards = (ClosesOnly(), NoOverlap("firm_id"))`); after every
+A model lists its guards beside its fields (`guards = (ClosesOnly(), NoOverlap(("firm_id",)))`); after every
 `migrate` they are put in place again, because SQLite drops a table's triggers when a migration remakes it.
 `missing()` compares the database's catalogue with the models. Breaking a guard is an `IntegrityError`.
 """
@@ -15,14 +15,14 @@ from django.apps import AppConfig, apps
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+# Name in the catalogue → the statement that makes it, or makes it anew.
+Statements = dict[str, str]
+
 
 class Guard(Protocol):
-    def names(self, model: type[models.Model]) -> list[str]:
-        """The triggers and constraints that must exist in the catalogue."""
+    def sqlite(self, model: type[models.Model]) -> Statements: ...
 
-    def sqlite(self, model: type[models.Model]) -> list[str]: ...
-
-    def postgresql(self, model: type[models.Model]) -> list[str]: ...
+    def postgresql(self, model: type[models.Model]) -> Statements: ...
 
 
 @dataclass(frozen=True)
@@ -31,25 +31,23 @@ class AppendOnly:
 
     may_age_out: bool = False
 
-    def names(self, model: type[models.Model]) -> list[str]:
-        name = f"{model._meta.db_table}_append_only"
-        return [f"{name}_update"] if self.may_age_out else [f"{name}_update", f"{name}_delete"]
-
-    def sqlite(self, model: type[models.Model]) -> list[str]:
-        return [
-            statement
-            for name in self.names(model)
-            for statement in _sqlite_trigger(
-                name,
-                f"BEFORE {_verb(name)} ON {model._meta.db_table}",
-                f"SELECT RAISE(ABORT, '{name}');",
-            )
-        ]
-
-    def postgresql(self, model: type[models.Model]) -> list[str]:
+    def sqlite(self, model: type[models.Model]) -> Statements:
         table = model._meta.db_table
-        statements = [_postgres_refusal(name, f"BEFORE {_verb(name)} ON {table}") for name in self.names(model)]
-        return statements if self.may_age_out else [*statements, _postgres_truncate(table)]
+        return {
+            name: _sqlite_trigger(name, f"BEFORE {verb} ON {table}", f"SELECT RAISE(ABORT, '{name}')")
+            for name, verb in self._refused(table).items()
+        }
+
+    def postgresql(self, model: type[models.Model]) -> Statements:
+        table = model._meta.db_table
+        refusals = {
+            name: _postgres_refusal(name, f"BEFORE {verb} ON {table}") for name, verb in self._refused(table).items()
+        }
+        return refusals if self.may_age_out else refusals | _postgres_truncate(table)
+
+    def _refused(self, table: str) -> dict[str, str]:
+        refused = {f"{table}_append_only_update": "UPDATE"}
+        return refused if self.may_age_out else refused | {f"{table}_append_only_delete": "DELETE"}
 
 
 @dataclass(frozen=True)
@@ -61,33 +59,27 @@ class ClosesOnly:
 
     once: tuple[str, ...] = ()
 
-    def names(self, model: type[models.Model]) -> list[str]:
-        name = f"{model._meta.db_table}_closes_only"
-        return [f"{name}_update", f"{name}_delete"]
-
-    def sqlite(self, model: type[models.Model]) -> list[str]:
-        update, delete = self.names(model)
+    def sqlite(self, model: type[models.Model]) -> Statements:
         table = model._meta.db_table
-        return [
-            *_sqlite_trigger(
-                update,
-                f"BEFORE UPDATE ON {table} WHEN {self._broken(model, 'IS NOT')}",
-                f"SELECT RAISE(ABORT, '{update}');",
-            ),
-            *_sqlite_trigger(delete, f"BEFORE DELETE ON {table}", f"SELECT RAISE(ABORT, '{delete}');"),
-        ]
+        update, delete = f"{table}_closes_only_update", f"{table}_closes_only_delete"
+        rewrites = f"BEFORE UPDATE ON {table} FOR EACH ROW WHEN {self._rewrites(model, 'IS NOT')}"
+        return {
+            update: _sqlite_trigger(update, rewrites, f"SELECT RAISE(ABORT, '{update}')"),
+            delete: _sqlite_trigger(delete, f"BEFORE DELETE ON {table}", f"SELECT RAISE(ABORT, '{delete}')"),
+        }
 
-    def postgresql(self, model: type[models.Model]) -> list[str]:
-        update, delete = self.names(model)
+    def postgresql(self, model: type[models.Model]) -> Statements:
         table = model._meta.db_table
-        condition = self._broken(model, "IS DISTINCT FROM")
-        return [
-            _postgres_refusal(update, f"BEFORE UPDATE ON {table}", when=condition),
-            _postgres_refusal(delete, f"BEFORE DELETE ON {table}"),
-            _postgres_truncate(table),
-        ]
+        update, delete = f"{table}_closes_only_update", f"{table}_closes_only_delete"
+        when = f"WHEN {self._rewrites(model, 'IS DISTINCT FROM')}"
+        return {
+            update: _postgres_refusal(update, f"BEFORE UPDATE ON {table}", when),
+            delete: _postgres_refusal(delete, f"BEFORE DELETE ON {table}"),
+            **_postgres_truncate(table),
+        }
 
-    def _broken(self, model: type[models.Model], differs: str) -> str:
+    def _rewrites(self, model: type[models.Model], differs: str) -> str:
+        """What an update may not do, as a condition on OLD and NEW."""
         clauses = ["(OLD.ends IS NOT NULL AND (NEW.ends IS NULL OR NEW.ends > OLD.ends))"]
         for field in model._meta.concrete_fields:
             changed = f"NEW.{field.column} {differs} OLD.{field.column}"
@@ -104,47 +96,47 @@ class ClosesOnly:
 
 @dataclass(frozen=True)
 class NoOverlap:
-    """Of the rows alike in `columns`, at most one is in force at any instant. NULLs in `or_none` are alike."""
+    """Of the rows alike in `columns`, at most one is in force at any instant. NULLs in `or_none` are alike.
+
+    A row that waits for its approval (no `starts`) is in nobody's way, and neither is an empty interval.
+    """
 
     columns: tuple[str, ...]
     or_none: tuple[str, ...] = ()
 
-    def names(self, model: type[models.Model]) -> list[str]:
-        return [f"{model._meta.db_table}_no_overlap"]
-
-    def sqlite(self, model: type[models.Model]) -> list[str]:
+    def sqlite(self, model: type[models.Model]) -> Statements:
         table = model._meta.db_table
-        (name,) = self.names(model)
         alike = " AND ".join(
             [f"other.{column} = NEW.{column}" for column in self.columns]
             + [f"other.{column} IS NEW.{column}" for column in self.or_none]
         )
-        body = (
-            f"SELECT RAISE(ABORT, '{name}') WHERE EXISTS (SELECT 1 FROM {table} AS other"
-            f" WHERE {alike} AND other.id IS NOT NEW.id"
+        overlap = (
+            f"SELECT RAISE(ABORT, '{table}_no_overlap') WHERE EXISTS (SELECT 1 FROM {table} AS other"
+            f" WHERE {alike} AND other.id IS NOT NEW.id AND other.starts IS NOT NULL"
             " AND (other.ends IS NULL OR (other.ends > NEW.starts AND other.ends > other.starts))"
-            " AND (NEW.ends IS NULL OR (NEW.ends > other.starts AND NEW.ends > NEW.starts)));"
+            " AND (NEW.ends IS NULL OR (NEW.ends > other.starts AND NEW.ends > NEW.starts)))"
         )
-        # Only an insert or a change of the interval can make rows overlap.
-        return [
-            *_sqlite_trigger(name, f"BEFORE INSERT ON {table} WHEN NEW.starts IS NOT NULL", body),
-            *_sqlite_trigger(f"{name}_update", f"BEFORE UPDATE OF starts ON {table} WHEN NEW.starts IS NOT NULL", body),
-        ]
+        # Closing a row cannot make it overlap another; an insert or a beginning can.
+        events = {f"{table}_no_overlap": "INSERT", f"{table}_no_overlap_update": "UPDATE OF starts"}
+        return {
+            name: _sqlite_trigger(name, f"BEFORE {event} ON {table} FOR EACH ROW WHEN NEW.starts IS NOT NULL", overlap)
+            for name, event in events.items()
+        }
 
-    def postgresql(self, model: type[models.Model]) -> list[str]:
+    def postgresql(self, model: type[models.Model]) -> Statements:
         table = model._meta.db_table
-        (name,) = self.names(model)
+        name = f"{table}_no_overlap"
         alike = ", ".join(
             [f"{column} WITH =" for column in self.columns]
             + [f"COALESCE({column}::text, '') WITH =" for column in self.or_none]
         )
-        return [
-            "CREATE EXTENSION IF NOT EXISTS btree_gist",
+        return {
+            name: "CREATE EXTENSION IF NOT EXISTS btree_gist;"
             f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = '{name}') THEN"
             f" ALTER TABLE {table} ADD CONSTRAINT {name}"
             f" EXCLUDE USING gist ({alike}, tstzrange(starts, ends, '[)') WITH &&)"
-            " WHERE (starts IS NOT NULL); END IF; END $$",
-        ]
+            " WHERE (starts IS NOT NULL); END IF; END $$"
+        }
 
 
 def guarded(app_label: str | None = None) -> Iterable[tuple[type[models.Model], Guard]]:
@@ -159,8 +151,9 @@ def install(connection: BaseDatabaseWrapper, app_label: str | None = None) -> No
     """Puts every guard in place; safe to run again."""
     with connection.cursor() as cursor:
         for model, guard in guarded(app_label):
-            statements = guard.sqlite(model) if connection.vendor == "sqlite" else guard.postgresql(model)
-            for statement in statements:
+            for name, statement in _statements(model, guard, connection).items():
+                if connection.vendor == "sqlite":
+                    cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
                 cursor.execute(statement)
 
 
@@ -179,7 +172,7 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
         name
         for model, guard in guarded()
         if model._meta.db_table in tables
-        for name in guard.names(model)
+        for name in _statements(model, guard, connection)
         if name not in present
     ]
 
@@ -189,34 +182,23 @@ def install_after_migrate(*, using: str, app_config: AppConfig, **_: Any) -> Non
     install(connections[using], app_config.label)
 
 
-def _verb(name: str) -> str:
-    return name.rsplit("_", 1)[1].upper()
+def _statements(model: type[models.Model], guard: Guard, connection: BaseDatabaseWrapper) -> Statements:
+    return guard.sqlite(model) if connection.vendor == "sqlite" else guard.postgresql(model)
 
 
-def _sqlite_trigger(name: str, event: str, body: str) -> list[str]:
-    timing, _, condition = event.partition(" WHEN ")
-    when = f" WHEN {condition}" if condition else ""
-    return [
-        f"DROP TRIGGER IF EXISTS {name}",
-        f"CREATE TRIGGER {name} {timing} FOR EACH ROW{when} BEGIN {body} END",
-    ]
+def _sqlite_trigger(name: str, event: str, body: str) -> str:
+    return f"CREATE TRIGGER {name} {event} BEGIN {body}; END"
 
 
-def _postgres_refusal(name: str, event: str, *, when: str = "") -> str:
+def _postgres_refusal(name: str, event: str, when: str = "", each: str = "ROW") -> str:
     """A trigger that refuses with its own name, as an integrity error (class 23)."""
-    condition = f" WHEN {when}" if when else ""
     return (
         f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$"
         f" BEGIN RAISE EXCEPTION '{name}' USING ERRCODE = 'restrict_violation'; END $$;"
-        f"CREATE OR REPLACE TRIGGER {name} {event} FOR EACH ROW{condition} EXECUTE FUNCTION {name}()"
+        f"CREATE OR REPLACE TRIGGER {name} {event} FOR EACH {each} {when} EXECUTE FUNCTION {name}()"
     )
 
 
-def _postgres_truncate(table: str) -> str:
+def _postgres_truncate(table: str) -> Statements:
     name = f"{table}_no_truncate"
-    return (
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$"
-        f" BEGIN RAISE EXCEPTION '{name}' USING ERRCODE = 'restrict_violation'; END $$;"
-        f"CREATE OR REPLACE TRIGGER {name} BEFORE TRUNCATE ON {table}"
-        f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
-    )
+    return {name: _postgres_refusal(name, f"BEFORE TRUNCATE ON {table}", each="STATEMENT")}

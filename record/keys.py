@@ -89,9 +89,11 @@ def _present(folder: str) -> list[Path]:
 
 
 def _order(path: Path) -> int:
-    number = re.fullmatch(r"(?:\w+-)?([0-9]+)", path.stem)
+    """The number in a key's name, which must look like its folder's first: 1.key, live-1.pem, test-1.pem."""
+    first = FIRST_KEYS[path.parent.name][0]
+    number = re.fullmatch(re.escape(first).replace("1", "([1-9][0-9]*)"), path.name)
     if number is None:
-        raise ImproperlyConfigured(f"{path} is no key's name. Keys are named 1.key, live-1.pem or test-1.pem.")
+        raise ImproperlyConfigured(f"{path} is no key's name. Rename it after the pattern of {first}, or move it away.")
     return int(number[1])
 
 
@@ -122,5 +124,7 @@ def _signing_key(path: Path) -> Ed25519PrivateKey:
             "Restore it from the backup of the keys."
         ) from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise ImproperlyConfigured(f"The signing key {path} is not an Ed25519 key.")
+        raise ImproperlyConfigured(
+            f"The signing key {path} is not an Ed25519 key. Restore it from the backup of the keys."
+        )
     return key

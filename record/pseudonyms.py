@@ -85,14 +85,18 @@ class Pseudonymizer:
         """The numbers again, in order. One unreadable pseudonym refuses them all."""
         if key_id not in self._ciphers or any(len(pseudonym) != BLOCK for pseudonym in pseudonyms):
             raise PseudonymUnreadable
-        decryptor = self._ciphers[key_id].decryptor()
-        blocks = decryptor.update(b"".join(pseudonyms)) + decryptor.finalize()
+        blocks = self.decrypt(b"".join(pseudonyms), key_id=key_id)
         return [_unpadded(blocks[at : at + BLOCK]) for at in range(0, len(blocks), BLOCK)]
 
     def encrypt(self, blocks: bytes, *, key_id: int | None = None) -> bytes:
         """The pseudonyms, end to end, of padded numbers, end to end: an array's bytes, millions at once."""
         encryptor = self._ciphers[self.current.id if key_id is None else key_id].encryptor()
         return encryptor.update(blocks) + encryptor.finalize()
+
+    def decrypt(self, blocks: bytes, *, key_id: int | None = None) -> bytes:
+        """What `encrypt` was given."""
+        decryptor = self._ciphers[self.current.id if key_id is None else key_id].decryptor()
+        return decryptor.update(blocks) + decryptor.finalize()
 
 
 def padded(number: PhoneNumber) -> bytes:

@@ -88,13 +88,13 @@ def read(document: Mapping[str, Any]) -> Rules:
         try:
             return reader(document[name])
         except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
-            raise Refused(
-                "policy_malformed", _("The policy's document is incomplete or malformed. See docs/policy.md."), field=name
-            ) from error
+            raise _malformed(name) from error
 
     def figure(name: str) -> int:
-        return part(name, lambda value: _figure(value, MOST[name]))
+        return part(name, lambda value: _figure(value, FIGURES[name]))
 
+    if figure("authorization_months") > figure("authorization_months_most"):
+        raise _malformed("authorization_months")
     return Rules(
         stances=part("stances", _stances),
         hours=part("hours", _hours),
@@ -115,8 +115,14 @@ def read(document: Mapping[str, Any]) -> Rules:
     )
 
 
+def _malformed(part: str) -> Refused:
+    return Refused(
+        "policy_malformed", _("The policy's document is incomplete or malformed. See docs/policy.md."), field=part
+    )
+
+
 # The figures of a policy, each at least 1, with the most that can be meant: more is a slip of the pen.
-MOST = {
+FIGURES = {
     "cap_days": 366,
     "cap_window_days": 366,
     "check_valid_minutes": 24 * 60,

@@ -136,6 +136,8 @@ def propose_mandate(*, agent: Firm, client: Firm, by: Actor, at: datetime) -> Ma
 @transaction.atomic
 def confirm_mandate(*, mandate: Mandate, by: Actor, at: datetime) -> None:
     """The client confirms: the mandate is in force from now on."""
+    if Mandate.objects.in_force(at).filter(agent=mandate.agent_id, client=mandate.client_id).exclude(pk=mandate.pk):
+        raise Refused("already_mandated", _("This firm has a mandate of this client already."))
     start(mandate, Verb.MANDATE_CONFIRMED, by=by, at=at)
 
 
@@ -163,6 +165,8 @@ def submit_matter(
     *, firm: Firm, code: str, purpose: Purpose, title: str, wording: str, by: Actor, at: datetime
 ) -> Matter:
     """A firm submits a concrete thing to call about, with the exact wording to be put to the citizen."""
+    if not wording.strip():
+        raise Refused("no_wording", _("Give the exact wording that will be put to the citizen."), field="wording")
     matter, is_new = Matter.objects.get_or_create(
         firm=firm, code=code, defaults={"purpose": purpose, "title": title, "submitted_at": at}
     )
@@ -189,7 +193,7 @@ def start(row: Mandate | Matter, verb: Verb, *, by: Actor, at: datetime) -> None
     started = type(row)._default_manager.filter(pk=row.pk, starts__isnull=True, ends__isnull=True).update(starts=at)
     if not started:
         raise Refused("not_waiting", _("This has been decided already. Look at its present state."))
-    row.starts = at
+    row.refresh_from_db()  # the event shows the row as it is, not as its page last saw it
     ledger.record(verb, of=row, by=by, at=at)
 
 
@@ -198,5 +202,5 @@ def close(row: Dated, verb: Verb, *, by: Actor, at: datetime) -> None:
     closed = type(row)._default_manager.filter(pk=row.pk).exclude(ends__lte=at).update(ends=at)
     if not closed:
         raise Refused("already_ended", _("This has ended already."))
-    row.ends = at
+    row.refresh_from_db()
     ledger.record(verb, of=row, by=by, at=at)

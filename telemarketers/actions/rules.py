@@ -19,6 +19,8 @@ from telemarketers.actions.firms import close
 from telemarketers.models import Firm, Policy, Purpose, Sanction
 from telemarketers.terms import STOPS_CALLS, PurposeKind, Step
 
+BRAKE_LASTS = timedelta(hours=72)  # at most: design §4
+
 
 @transaction.atomic
 def add_purpose(*, code: str, kind: PurposeKind, name_zh: str, name_en: str, by: Actor, at: datetime) -> Purpose:
@@ -105,10 +107,15 @@ def propose_sanction(
     is_listed: bool = False,
 ) -> Sanction:
     """One person proposes a restriction on a firm, a calling number or a range; another must approve it."""
+    _demand_staff(by)
     if not (reason and rule and remedy):
         raise Refused("sanction_says_why", _("A sanction names its reason, its rule and its remedy."))
     if [firm is not None, bool(caller), bool(caller_range)].count(True) != 1:
         raise Refused("one_target", _("A sanction is on one firm, one calling number or one range."))
+    if step == Step.BRAKE and (not caller or covers_service or is_listed):
+        raise Refused(
+            "brake_is_on_one_number", _("A brake is on one calling number, for marketing only."), field="caller"
+        )
     if covers_service and not codes_meanwhile:
         raise Refused(
             "codes_meanwhile",
@@ -137,10 +144,11 @@ def propose_sanction(
 @transaction.atomic
 def approve_sanction(*, sanction: Sanction, by: User, at: datetime) -> None:
     """The second person approves: in force now, and obeyed by the very next check (law 9)."""
+    _demand_staff(by)
     if by.pk == sanction.proposed_by_id:
         raise Refused("same_person", _("Another person than the proposer must approve."))
     ends = _planned_end(sanction, at)
-    approved = Sanction.objects.filter(pk=sanction.pk, starts__isnull=True, approved_by__isnull=True).update(
+    approved = Sanction.objects.filter(pk=sanction.pk, starts__isnull=True, ends__isnull=True).update(
         approved_by=by, starts=at, ends=ends
     )
     if not approved:
@@ -155,6 +163,11 @@ def lift_sanction(*, sanction: Sanction, by: User, at: datetime) -> None:
     close(sanction, Verb.SANCTION_LIFTED, by=Actor.staff(by), at=at)
 
 
+def _demand_staff(user: User) -> None:
+    if not (user.is_staff and user.is_active):
+        raise Refused("not_staff", _("Only the regulator's staff decide about sanctions."))
+
+
 def _planned_end(sanction: Sanction, at: datetime) -> datetime | None:
     """Suspension and bar last as long as the policy says; the lower steps until they lapse or are lifted."""
     if sanction.step not in STOPS_CALLS:
@@ -163,6 +176,8 @@ def _planned_end(sanction: Sanction, at: datetime) -> datetime | None:
     if present is None:
         raise Refused("no_policy", _("No policy is in force. Publish one first."))
     rules = policies.read(present.document)
+    if sanction.step == Step.BRAKE:
+        return at + BRAKE_LASTS
     if sanction.step == Step.BAR:
         return rules.months_later(at, rules.bar_months)
     return at + timedelta(days=rules.suspension_days)

@@ -83,7 +83,9 @@ def key_pem(encryption: KeySerializationEncryption | None = None) -> bytes:
 # --- variables ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["SECRET_KEY", "KEYS_DIR", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "RECEIPT_ISSUER"])
+@pytest.mark.parametrize(
+    "name", ["SECRET_KEY", "KEYS_DIR", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "RECEIPT_ISSUER"]
+)
 @pytest.mark.parametrize("empty", [False, True], ids=["missing", "empty"])
 def test_production_names_the_variable_that_it_lacks(production: dict[str, str], name: str, empty: bool) -> None:
     if empty:

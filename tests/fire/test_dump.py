@@ -339,8 +339,8 @@ def plant_in_bytes(content: bytes) -> None:
         channel=1,
         rows=1,
         segments=1,
-        input_sha256=b"",
-        result_sha256=b"",
+        input_digest=b"",
+        result_digest=b"",
     )
     CheckSegment.objects.create(check_set=check_set, segment=0, packed=content)
 
