@@ -6,10 +6,12 @@ rule on a mixture that never was (law 2).
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -24,7 +26,6 @@ from dncregistry.errors import CannotRule
 from record import keys
 from record.numbers import PhoneNumber
 from telemarketers import policy as policies
-from telemarketers.models import Policy
 from telemarketers.policy import PolicyAt, Rules
 from telemarketers.standing import Standing, barred_kinds
 from telemarketers.terms import Channel, PurposeKind
@@ -80,7 +81,11 @@ def gather(asking: Asking, callees: Sequence[PhoneNumber], at: datetime) -> Fact
 def _caller_facts(asking: Asking, rows: dict[str, list[Row]], at: datetime) -> CallerFacts:
     principal_is_other = asking.principal != asking.firm
     sanctions = [row for row in rows["sanction"] if _time(row.starts) <= at]
-    upcoming = [row.starts for row in rows["sanction"] if _time(row.starts) > at]
+    upcoming = [
+        row.starts
+        for row in rows["sanction"]
+        if _time(row.starts) > at and asking.kind in barred_kinds([(row.word or "", bool(row.b))])
+    ]
     rests_on = [*rows["approval"], *rows["mandate"], *rows["calling"], *rows["licence"], *rows["matter"]]
     ends = [_time(end) for end in [*(row.ends for row in rests_on), *upcoming] if end is not None]
 
@@ -156,25 +161,14 @@ def _policy(rows: list[Row]) -> PolicyAt:
     if not rows:
         raise CannotRule(_("No policy is in force. The registry's operator must publish one."))
     row = rows[0]
-    version, rules = _rules(row.a or 0)
-    return PolicyAt(row.a or 0, version, rules, None if row.ends is None else _time(row.ends))
+    version, _line, document = (row.word or "").partition("\n")
+    return PolicyAt(row.a or 0, version, _rules(document), None if row.ends is None else _time(row.ends))
 
 
-def _rules(policy_id: int) -> tuple[str, Rules]:
-    """A policy is never edited, so what was read of one once need not be read again."""
-    known = _known_rules.get(policy_id)
-    if known is None:
-        policy = Policy.objects.get(pk=policy_id)
-        known = _known_rules[policy_id] = (policy.version, policies.read(policy.document))
-    return known
-
-
-_known_rules: dict[int, tuple[str, Rules]] = {}
-
-
-def forget_policies() -> None:
-    """For a process whose database was put back to an earlier state."""
-    _known_rules.clear()
+@lru_cache(maxsize=16)
+def _rules(document: str) -> Rules:
+    """Remembered by what the document says, so that nothing remembered can be out of date."""
+    return policies.read(json.loads(document))
 
 
 def zones_of(number: PhoneNumber) -> tuple[ZoneInfo, ...]:
@@ -207,9 +201,11 @@ SELECT 'none' AS tag, number.pseudonym AS callee, holding.id AS a, holding.id AS
        holding.id AS d, holding.source AS word, holding.starts AS starts, holding.ends AS ends
 FROM record_number AS number, consents_holding AS holding WHERE 1 = 0
 UNION ALL
-SELECT 'policy', NULL, current.id, NULL, NULL, NULL, NULL, current.starts,
+SELECT 'policy', NULL, current.id, NULL, NULL, NULL, current.version || '\n' || CAST(current.document AS text),
+       current.starts,
        (SELECT MIN(next.starts) FROM telemarketers_policy AS next WHERE next.starts > %(at)s)
-FROM (SELECT id, starts FROM telemarketers_policy WHERE starts <= %(at)s ORDER BY starts DESC LIMIT 1) AS current
+FROM (SELECT id, version, document, starts FROM telemarketers_policy
+      WHERE starts <= %(at)s ORDER BY starts DESC LIMIT 1) AS current
 UNION ALL
 SELECT 'approval', NULL, firm_id, NULL, NULL, NULL, NULL, starts, ends
 FROM telemarketers_approval WHERE firm_id IN (%(firm)s, %(principal)s) AND {in_force}

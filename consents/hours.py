@@ -33,14 +33,17 @@ def own_end(own: OwnHours, calendar: WorkCalendar, local: datetime) -> datetime 
     Hours that wrap midnight belong to the day on which they begin: on Saturday at one in the morning it is
     Friday's hours that count.
     """
-    yesterday = local - timedelta(days=1)
-    before = _block_of(own, calendar, yesterday)
-    if before[0] > before[1] and _minute(local) < before[1]:
-        return _at(local, before[1])
+    minute, ends = _minute(local), []
+    start, end = _block_of(own, calendar, local - timedelta(days=1))
+    if start > end and minute < end:
+        ends.append(_at(local, end))
     start, end = _block_of(own, calendar, local)
     if start > end:
-        return _at(local + timedelta(days=1), end) if _minute(local) >= start else None
-    return _end([(start, end)], local)
+        if minute >= start:
+            ends.append(_at(local + timedelta(days=1), end))
+    elif start <= minute < end:
+        ends.append(_at(local, end))
+    return max(ends, default=None)
 
 
 def _block_of(own: OwnHours, calendar: WorkCalendar, local: datetime) -> Block:

@@ -93,7 +93,7 @@ def _order(path: Path) -> int:
     first = FIRST_KEYS[path.parent.name][0]
     number = re.fullmatch(re.escape(first).replace("1", "([1-9][0-9]*)"), path.name)
     if number is None:
-        raise ImproperlyConfigured(f"{path} is no key's name. Rename it after the pattern of {first}, or move it away.")
+        raise ImproperlyConfigured(f"{path} is no key's name. Keys are named like {first}.")
     return int(number[1])
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
-from django.core.cache import cache
+from django.core.cache import caches
 from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
-from consents import facts
 from record import partitions
+from record.ledger import OPERATOR
+from telemarketers import shipped
+from telemarketers.actions import rules
 from tests import world
 from tests.world import World
 
@@ -22,13 +26,22 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 
 
 @pytest.fixture(autouse=True)
-def _nothing_remembered() -> None:
-    """Rolled back databases give ids again, so what was read of a policy in one test is not another's."""
-    facts.forget_policies()
-    cache.clear()
+def _fresh_counts() -> None:
+    """What was counted of a limit in one test is not another's."""
+    for cache in caches.all(initialized_only=True):
+        cache.clear()
 
 
 @pytest.fixture
 def w(db: None) -> World:
     """A registry with the Chinese policy and one approved, licensed firm; see tests/world.py."""
     return world.build()
+
+
+@pytest.fixture
+def all_day(w: World) -> World:
+    """A world whose policy lets calls go on around the clock, for tests through doors, which ask what time it is."""
+    document = {**shipped.policy("china"), "hours": [["00:00", "24:00"]], "calls_on_public_holidays": True}
+    starts = world.START + timedelta(days=31)
+    rules.publish_policy(version="all-day", document=document, starts=starts, by=OPERATOR, at=world.START)
+    return w

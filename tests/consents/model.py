@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 
 SERVICE_PURPOSES = {"verification"}
 WHERE_THE_NUMBERS_RING = ZoneInfo("Asia/Shanghai")
-STOPS_CALLS = {"suspension", "bar"}
+STOPS_CALLS = {"suspension", "bar", "brake"}
 
 # The State Council's arrangement for 2026, first and last day of each holiday, and the weekend days worked for them.
 HOLIDAYS_OF_2026 = [
@@ -32,18 +32,35 @@ WORKED_WEEKENDS_OF_2026 = ["01-04", "02-14", "02-28", "05-09", "09-20", "10-10"]
 Hours = tuple[int, int]  # minutes of the local day
 
 
+# Each with the words that it has; "callee" is the number of the person who speaks.
+ACTS = {
+    "publishes policy",  # starts, document
+    "approves",  # firm
+    "unapproves",
+    "adds line",  # firm, caller
+    "withdraws line",
+    "confirms mandate",  # firm: who acts; client: for whom
+    "ends mandate",
+    "licenses",  # firm, purpose
+    "unlicenses",
+    "approves matter",  # matter
+    "withdraws matter",
+    "restricts",  # number of the sanction, step, covers_service; firm, caller or range
+    "lifts",  # number of the sanction
+    "registers",  # callee, purposes (none: all), channels, keep (numbers of grants)
+    "leaves",  # callee
+    "refuses",  # callee, firm
+    "authorizes",  # number of the grant, callee, firm, purpose, matter (none: the whole), channels, months, cap
+    "revokes",  # number of the grant
+    "prefers",  # callee, weekday, rest_day
+    "hands over",  # callee, keeps (the registration)
+    "is told allow",  # firm: the principal; purpose, matter, callee
+}
+
+
 @dataclass(frozen=True)
 class Act:
-    """One thing that somebody did at an instant. `did` says which of the other words it has.
-
-    publishes policy (starts, document) · approves, unapproves (firm) · adds line, withdraws line (firm, caller) ·
-    confirms mandate, ends mandate (firm, client) · licenses, unlicenses (firm, purpose) · approves matter,
-    withdraws matter (matter) · restricts (number of the sanction, step, covers_service, and firm, caller or range),
-    lifts (number of the sanction) · registers (callee, purposes, channels, keep), leaves (callee) ·
-    refuses (callee, firm) · authorizes (number of the grant, callee, firm, purpose, matter, channels, months, cap),
-    revokes (number of the grant) · prefers (callee, weekday, rest_day) · hands over (callee, keeps) ·
-    is told allow (firm the principal, purpose, matter, callee)
-    """
+    """One thing that somebody did at an instant; `did` is one of `ACTS`, and says which other words it has."""
 
     at: datetime
     did: str
@@ -271,6 +288,8 @@ def end_of_sanction(acts: Sequence[Act], sanction: Act) -> datetime:
     policy = policy_at(acts, sanction.at)
     if sanction.step == "bar":
         end = months_later(policy, sanction.at, policy.document["bar_months"])
+    elif sanction.step == "brake":
+        end = sanction.at + timedelta(hours=72)
     else:
         end = sanction.at + timedelta(days=policy.document["suspension_days"])
     for act in acts:

@@ -7,20 +7,16 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from pytest_django import Settings
 
-from consents import actions, facts, packing
+from consents import actions, packing
 from consents.models import AllowDay, CheckRecord, CheckSegment, CheckSet
 from consents.terms import Reason
 from record import clock, keys
-from record.ledger import OPERATOR
 from record.numbers import PhoneNumber
-from telemarketers import shipped
-from telemarketers.actions import rules
 from tests import world
 from tests.consents.test_api_checks import (
     UNKNOWN_CLIENT,
@@ -39,23 +35,6 @@ CLAIMS = (
     *("iss", "jti", "iat", "exp", "firm", "on_behalf_of", "caller", "purpose", "matter", "channel", "for_time"),
     *("policy", "ref", "rows", "input_sha256", "result_sha256", "as_of"),
 )
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """Tests are rolled back, and the next one's rows may have the same ids: nothing kept by id may outlive one."""
-    for cache in ("default", "worker"):
-        caches[cache].clear()
-    facts._known_rules.clear()
-
-
-@pytest.fixture
-def all_day(w: World) -> World:
-    """A world whose policy lets calls go on around the clock, since the door asks the database what time it is."""
-    document = {**shipped.policy("china"), "hours": [["00:00", "24:00"]], "calls_on_public_holidays": True}
-    starts = START + timedelta(days=31)
-    rules.publish_policy(version="all-day", document=document, starts=starts, by=OPERATOR, at=START)
-    return w
 
 
 def ask_many(client: Client, key: str, callees: Any, **terms: Any) -> Any:

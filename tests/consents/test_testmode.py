@@ -127,7 +127,7 @@ def test_a_test_receipt_cannot_pass_for_a_live_one(w: World, key: str, client: C
 
     assert tested["test"] is True
     assert "test" not in live
-    assert tested["iss"] == f"{settings.RECEIPT_ISSUER}/test" != live["iss"]
+    assert tested["iss"] == f"{settings.RECEIPT_ISSUERS[0]}/test" != live["iss"]
     assert key_id(of_test) != key_id(of_live)
     published = {each["kid"]: each["x"] for each in client.get("/.well-known/jwks.json").json()["keys"]}
     assert published[key_id(of_test)] != published[key_id(of_live)]

@@ -9,7 +9,6 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from django.core.cache import caches
 from django.test import Client
 from pytest_django import Settings
 
@@ -26,11 +25,6 @@ from tests.world import ALICE, LOANS_LINE, START, World
 BATCH = "/api/v1/checks/batch"
 DOORS = [pytest.param(CHECKS, id="check"), pytest.param(BATCH, id="batch")]
 GOOD: dict[str, Any] = {"caller": LOANS_LINE, "purpose": "loan_finance", "channel": "voice"}
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    caches["default"].clear()
 
 
 def question(path: str, **terms: Any) -> dict[str, Any]:
@@ -64,6 +58,7 @@ def send(client: Client, key: str, body: bytes | str, path: str = CHECKS, **more
         pytest.param(b'\xef\xbb\xbf{"callee": "1"}', id="byte-order-mark"),
         pytest.param('{"callee": "1"}'.encode("utf-16"), id="utf-16"),
         pytest.param(b"[" * 100_000, id="deeper-than-anything"),
+        pytest.param(b"[" * 900 + b"]" * 900, id="deeper-than-any-question"),
         pytest.param(b'{"a":' * 5_000 + b"1" + b"}" * 5_000, id="objects-in-objects"),
         pytest.param(b'{"callee": "1"} {"callee": "2"}', id="two-bodies"),
         pytest.param(b"1" * 5_000, id="digits-without-end"),
@@ -76,7 +71,7 @@ def test_what_is_no_json_is_a_bad_request(w: World, client: Client, path: str, b
 
 
 @pytest.mark.parametrize("path", DOORS)
-@pytest.mark.parametrize("body", ["[]", '"callee"', "7", "null", "true", "[{}]", "[" * 900 + "]" * 900])
+@pytest.mark.parametrize("body", ["[]", '"callee"', "7", "null", "true", "[{}]"])
 def test_json_that_is_no_object_is_refused(w: World, client: Client, path: str, body: str) -> None:
     answer = send(client, w.key, body, path)
 

@@ -44,12 +44,6 @@ PUBLIC = {
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """What is asked here a thousand times must not meet the limits."""
-    caches["default"].clear()
-
-
 # --- keys --------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -21,12 +20,6 @@ from telemarketers.actions import firms, rules
 from telemarketers.terms import Step
 from tests.consents.test_api_checks import early_in_a_minute, is_problem, ran
 from tests.world import ALICE, CENTRE_LINE, LOANS_LINE, SHOP_LINE, START, SUBSCRIBER, World
-
-
-@pytest.fixture(autouse=True)
-def fresh() -> None:
-    """Whoever asks has the same address in every test; each begins with its whole limit."""
-    caches["default"].clear()
 
 
 def look_up(client: Client, number: str, **headers: str) -> Any:
