@@ -303,6 +303,12 @@ def elicited(client, keys, w) -> set[tuple[int, str]]:
         client.post(f"/api/v1/checks?key={keys['LIVE']}"),
         client.get("/api/v1/checks"),
         client.post("/api/v1/checks", {"a": "b"}, headers={"authorization": f"Bearer {keys['LIVE']}"}),
+        client.generic(
+            "POST",
+            "/api/v1/checks",
+            headers={"authorization": f"Bearer {keys['LIVE']}", "transfer-encoding": "chunked"},
+            CONTENT_LENGTH="",
+        ),
         client.get("/api/v1/nothing"),
         client.get("/api/v1/callers/13800138000"),
     ]

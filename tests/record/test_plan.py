@@ -128,7 +128,11 @@ DISAGREED: Final = ("1349", "154", "161", "174")
 
 @given(st.from_regex(r"1[3-9][0-9]{9}", fullmatch=True))
 def test_carriers_agree_with_phonenumbers(national: str) -> None:
-    theirs = carrier.name_for_number(phonenumbers.parse(national, "CN"), "en").lower().replace(" ", "_")
+    theirs = (
+        carrier.name_for_number(phonenumbers.PhoneNumber(country_code=86, national_number=int(national)), "en")
+        .lower()
+        .replace(" ", "_")
+    )
     ours = kind_of(PhoneNumber(f"+86{national}")).carrier
     if theirs and ours and not national.startswith(DISAGREED):
         assert ours == theirs
@@ -137,7 +141,7 @@ def test_carriers_agree_with_phonenumbers(national: str) -> None:
 @pytest.mark.parametrize("national", [f"{four}1234567" for four in range(1300, 2000)])
 def test_all_ranges_agree_with_phonenumbers(national: str) -> None:
     """Four digits at a time: what one of the two calls a mobile, the other does not call nothing."""
-    theirs = phonenumbers.parse(national, "CN")
+    theirs = phonenumbers.PhoneNumber(country_code=86, national_number=int(national))
     ours = kind_of(PhoneNumber(f"+86{national}"))
     name = carrier.name_for_number(theirs, "en").lower().replace(" ", "_")
     if national.startswith(DISAGREED):
