@@ -1,6 +1,7 @@
 """`python -m tests.run`: the whole suite, once on SQLite and once on a PostgreSQL made for the occasion.
 
-Both databases must pass the same tests. SQLite is always there. PostgreSQL is run when its programs are
+Both databases must pass the same tests, but for those that start processes of their own (`own_process`), which know
+nothing of the suite's database and run once. SQLite is always there. PostgreSQL is run when its programs are
 found on this machine (PATH, then Debian's /usr/lib/postgresql); if not, a line says so, and with CI=true
 or --require-postgres that is a failure, as is any skipped test with CI=true. Whatever else is given goes
 to pytest: `python -m tests.run tests/record -k parse`. `--only sqlite` or `--only postgres` leaves the
@@ -35,6 +36,7 @@ NOT_FOR_TESTS = (
     "KEYS_DIR",
     "ALLOWED_HOSTS",
     "PORT",
+    "VAR_DIR",
 )
 
 
@@ -105,8 +107,13 @@ def run_pytest(for_pytest: list[str], *, database_url: str | None) -> Outcome:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         pytest = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-n", WORKERS, "-rs", f"--junit-xml={report}", *for_pytest],
-            env=environment(database_url),
+            [
+                *(sys.executable, "-m", "pytest", "-n", WORKERS, "-rs", f"--junit-xml={report}"),
+                # These start processes on databases of their own, and ran with SQLite.
+                *(("-m", "not own_process") if database_url else ()),
+                *for_pytest,
+            ],
+            env=environment(database_url, var=folder),
             start_new_session=True,  # so that Ctrl-C reaches it once, through us
         )
         try:
@@ -117,12 +124,14 @@ def run_pytest(for_pytest: list[str], *, database_url: str | None) -> Outcome:
         return read_outcome(exit_code, report)
 
 
-def environment(database_url: str | None) -> dict[str, str]:
+def environment(database_url: str | None, *, var: str) -> dict[str, str]:
+    """`var` keeps the keys and the SQLite file, apart from those of a registry in this folder."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in NOT_FOR_TESTS and not name.startswith("PG")  # PGHOST and the like steer libpq
     }
+    kept["VAR_DIR"] = var
     return {**kept, "DATABASE_URL": database_url} if database_url else kept
 
 

@@ -242,7 +242,7 @@ class Life:
             self.did("ends mandate", firm=agent, client=client)
 
     def turn_licence(self) -> None:
-        name, purpose = self.random.choice(list(LINES)), self.random.choice(list(PURPOSES))
+        name, purpose = MATTERS[self.matter(list(MATTERS))]
         firm = self.registry.firms[name]
         present = Licence.objects.in_force(self.at).filter(firm=firm, purpose=purpose).first()
         if present is None:

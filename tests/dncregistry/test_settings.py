@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.conf import settings
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.own_process]
 
 BASE = Path(settings.BASE_DIR)
 
