@@ -80,7 +80,7 @@ def _server_arguments(host: str, port: int) -> list[str]:
     return [
         *("--interface", "wsgi", "--host", host, "--port", str(port)),
         *("--workers", str(settings.WEB_WORKERS), "--blocking-threads", "1"),
-        *("--no-ws", "--no-access-log", "--log-level", "warning"),
+        *("--no-ws", "--no-access-log", "--log-level", "warning", "--workers-kill-timeout", "2"),
         "dncregistry.wsgi:application",
     ]
 
