@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from consents.models import MINUTES_OF_DAY, Authorization, Holding, Preference, Refusal, Registration, Subscriber
@@ -78,6 +78,8 @@ def claim(*, number: PhoneNumber, subscriber: Subscriber, by: Actor, at: datetim
     Raises `Refused` (`held_by_another`) if somebody else holds it: then it is for `hand_over`.
     """
     holding = hold(number=number, source=HoldingSource.PROOF, by=by, at=at)
+    at = _lock(holding, at)
+    holding.refresh_from_db()
     if holding.subscriber_id == subscriber.pk:
         return holding
     claimed = Holding.objects.filter(pk=holding.pk, subscriber__isnull=True).update(subscriber=subscriber)
@@ -96,6 +98,7 @@ def hand_over(
     former = holding_of(number, at)
     if former is None:
         return claim(number=number, subscriber=subscriber, by=by, at=at)
+    at = _lock(former, at)
     kept = list(former.registrations.in_force(at)) if keep_registration else []
     _end_holding(former, by=by, at=at)
     holding = Holding.objects.create(number=former.number, subscriber=subscriber, source=HoldingSource.PROOF, starts=at)
@@ -132,7 +135,7 @@ def register(
     whose ids are in `keep`. Returns the registrations that now hold.
     """
     _demand_channels(channels)
-    _demand_held(holding, at)
+    at = _lock(holding, at)
     if any(purpose.kind != PurposeKind.MARKETING for purpose in purposes):
         raise Refused("not_marketing", _("Only marketing can be refused; service messages go on."), field="purposes")
     _end_authorizations(
@@ -182,6 +185,7 @@ def _open_registration(
 @transaction.atomic
 def leave(*, holding: Holding, by: Actor, at: datetime) -> None:
     """Takes a number off the do-not-call list altogether. Away from protection: the door asked for a fresh code."""
+    at = _lock(holding, at)
     if not _close_all(holding.registrations.in_force(at), Verb.REGISTRATION_ENDED, by=by, at=at):
         raise Refused("not_registered", _("This number is not on the do-not-call list."))
 
@@ -189,7 +193,7 @@ def leave(*, holding: Holding, by: Actor, at: datetime) -> None:
 @transaction.atomic
 def refuse_firm(*, holding: Holding, firm: Firm, by: Actor, at: datetime) -> Refusal:
     """Never this firm: ends its authorizations, and refuses all its marketing from now on."""
-    _demand_held(holding, at)
+    at = _lock(holding, at)
     _end_authorizations(holding.authorizations.in_force(at).filter(firm=firm), Ended.REFUSED, by=by, at=at)
     present: Refusal | None = holding.refusals.in_force(at).filter(firm=firm).first()
     if present is not None:
@@ -210,7 +214,7 @@ def set_preference(
     at: datetime,
 ) -> Preference:
     """*Call me only between* and *don't even ask me*; takes the place of what was preferred before."""
-    _demand_held(holding, at)
+    at = _lock(holding, at)
     _demand_hours("weekday", weekday)
     _demand_hours("rest_day", rest_day)
     wanted: dict[str, Any] = {
@@ -250,7 +254,6 @@ def authorize(
     permission for the same; lifts a refusal of the firm. A matter's wording is pinned as it stands.
     """
     _demand_channels(channels)
-    _demand_held(holding, at)
     rules = _rules(at)
     months = rules.authorization_months if months is None else months
     if not 1 <= months <= rules.authorization_months_most:
@@ -259,11 +262,14 @@ def authorize(
             _("An authorization lasts 1 to {most} months.").format(most=rules.authorization_months_most),
             field="months",
         )
+    if cap_days is not None and cap_days < 1:
+        raise Refused("bad_cap", _("Permit calls on at least one day."), field="cap_days")
     matter, purpose = (about, about.purpose) if isinstance(about, Matter) else (None, about)
     if purpose.kind != PurposeKind.MARKETING:
         raise Refused("not_marketing", _("Service messages need no authorization."), field="purpose")
     if matter is not None and (matter.firm_id != firm.pk or not _has_begun(matter, at)):
         raise Refused("unknown_matter", _("This firm has no approved matter of that name."), field="matter")
+    at = _lock(holding, at)
     _end_authorizations(
         holding.authorizations.in_force(at).filter(firm=firm, purpose=purpose, matter=matter),
         Ended.REPLACED,
@@ -289,7 +295,12 @@ def authorize(
 @transaction.atomic
 def revoke(*, authorizations: QuerySet[Authorization], by: Actor, at: datetime) -> int:
     """Takes permissions back, obeyed by every later check (law 2). Returns how many were in force."""
-    return _end_authorizations(authorizations.filter(ends__gt=at, starts__lte=at), Ended.REVOKED, by=by, at=at)
+    ended = 0
+    for holding in Holding.objects.filter(pk__in=authorizations.values("holding"), ends__isnull=True).order_by("pk"):
+        since = _lock(holding, at)
+        mine = authorizations.filter(holding=holding, starts__lte=since, ends__gt=since)
+        ended += _end_authorizations(mine, Ended.REVOKED, by=by, at=since)
+    return ended
 
 
 def _end_authorizations(authorizations: QuerySet[Authorization], how: Ended, *, by: Actor, at: datetime) -> int:
@@ -314,14 +325,21 @@ def _close_all(rows: QuerySet[Any], verb: Verb, *, by: Actor, at: datetime) -> i
     return len(closed)
 
 
-def _demand_held(holding: Holding, at: datetime) -> None:
-    """Raises `Refused` for a holding that has ended: what is said for it nobody would obey.
+def _lock(holding: Holding, at: datetime) -> datetime:
+    """Has what is said about a number said one after the other; returns the instant to say it at.
 
-    Locks it until the transaction ends, so that what is said about one number is said one after the other.
+    Locks the holding until the transaction ends. Whoever had to wait may hold an older stamp than what was said
+    meanwhile; the later act must not be dated before the earlier one, or it would end nothing and beat it unseen.
+    Raises `Refused` (`holding_ended`): what is said for a holding that has ended nobody would obey.
     """
-    present = Holding.objects.select_for_update().filter(Q(ends__isnull=True) | Q(ends__gt=at), pk=holding.pk)
-    if not present.exists():
+    present = Holding.objects.select_for_update().filter(pk=holding.pk, ends__isnull=True).first()
+    if present is None:
         raise Refused("holding_ended", _("This number has a new holder. Prove it again to go on."))
+    said: list[datetime | None] = [at, present.starts]
+    for rows in (present.registrations, present.refusals, present.preferences):
+        said += rows.aggregate(starts=Max("starts"), ends=Max("ends")).values()
+    said += present.authorizations.aggregate(starts=Max("starts"), ends=Max("ends", filter=~Q(ended=""))).values()
+    return max(instant for instant in said if instant is not None)
 
 
 def _demand_channels(channels: Channel) -> None:

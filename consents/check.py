@@ -191,7 +191,7 @@ def _answer(asked: Asked, callees: Sequence[Callee], credential: Credential, at:
     if credential.mode == Mode.TEST:
         numbers = [callee.number for callee in callees]
         return replace(answer, rulings=testmode.rule(numbers, for_time, [callee.field for callee in callees]))
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         known, rulings = rule(asking, callees, for_time)
         answer = replace(answer, rulings=rulings, policy=known.policy.version)
         record(answer, credential, asking, known)
@@ -284,6 +284,7 @@ def _count_allow_days(answer: Answer, asking: Asking, known: Facts) -> None:
                 callee=pseudonym,
                 number_key=pseudonymizer.current.id,
                 day=known.policy.rules.day(answer.for_time),
+                noted_at=answer.checked_at,
             )
             for pseudonym in pseudonymizer.pseudonym_many(sorted(allowed))
         ),

@@ -7,7 +7,7 @@ No clock, no query, no setting. Checks, batches, scrubs and the settling of comp
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -78,8 +78,10 @@ class CalleeFacts:
     refused: bool = False
     permits: tuple[Permit, ...] = ()
     own_hours: hours.OwnHours | None = None
-    allow_days: frozenset[date] = field(default_factory=frozenset)  # in the policy's zone
+    # Days, in the policy's zone, for which an allow was answered to the same question: its matter, or its purpose.
+    allow_days: frozenset[date] = frozenset()
     zones: tuple[ZoneInfo, ...] = ()  # the number's; none if unknown
+    allow_days_of_purpose: frozenset[date] = frozenset()  # the same for any matter of the purpose
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,14 +204,20 @@ def _hours_end(at: datetime, callee: CalleeFacts, policy: PolicyAt) -> datetime 
 
 
 def _cap_is_reached(at: datetime, permit: Permit | None, callee: CalleeFacts, policy: PolicyAt) -> bool:
-    """Whether the number was cleared on as many earlier days of the window as permitted.
+    """Whether, with today, the number would be cleared on more days of some window than are permitted.
 
-    Today's own answers do not count against today: asking again for the same call must not turn it away.
+    Today's own answers do not count against today: asking again for the same call must not turn it away. Days ahead
+    count like days gone by, or asking ahead would open a way around. The citizen's own cap on a permit for a whole
+    purpose is for all its matters together.
     """
-    today = policy.rules.day(at)
-    first = today - timedelta(days=policy.rules.cap_window_days - 1)
-    cap = policy.rules.cap_days if permit is None or permit.cap_days is None else permit.cap_days
-    return sum(first <= day < today for day in callee.allow_days) >= cap
+    today, days, cap = policy.rules.day(at), callee.allow_days, policy.rules.cap_days
+    if permit is not None and permit.cap_days is not None:
+        cap = permit.cap_days
+        days = callee.allow_days_of_purpose if permit.matter is None else days
+    others = sorted(day for day in days if day != today)
+    length = timedelta(days=policy.rules.cap_window_days)
+    begins = [today - length + timedelta(days=1), today, *(day for day in others if today - length < day <= today)]
+    return any(sum(first <= day < first + length for day in others) >= cap for first in begins)
 
 
 def _earliest(*instants: datetime | None) -> datetime:

@@ -22,7 +22,7 @@ from phonenumbers import timezone
 
 from consents.decision import NO_CHANNEL, CalleeFacts, CallerFacts, Permit
 from consents.hours import OwnHours
-from dncregistry.errors import CannotRule
+from dncregistry.errors import CannotRule, Refused
 from record import keys
 from record.numbers import PhoneNumber
 from telemarketers import policy as policies
@@ -75,7 +75,7 @@ def gather(asking: Asking, callees: Sequence[PhoneNumber], at: datetime) -> Fact
     for row in _read(asking, list(numbers), at):
         rows[row.tag].append(row)
     policy = _policy(rows["policy"])
-    return Facts(policy, _caller_facts(asking, rows, at), _callee_facts(numbers, callees, rows))
+    return Facts(policy, _caller_facts(asking, rows, at), _callee_facts(asking, numbers, callees, rows))
 
 
 def _caller_facts(asking: Asking, rows: dict[str, list[Row]], at: datetime) -> CallerFacts:
@@ -109,11 +109,15 @@ def _caller_facts(asking: Asking, rows: dict[str, list[Row]], at: datetime) -> C
 
 
 def _callee_facts(
-    numbers: dict[bytes, PhoneNumber], callees: Iterable[PhoneNumber], rows: dict[str, list[Row]]
+    asking: Asking,
+    numbers: dict[bytes, PhoneNumber],
+    callees: Iterable[PhoneNumber],
+    rows: dict[str, list[Row]],
 ) -> dict[PhoneNumber, CalleeFacts]:
     registered: dict[PhoneNumber, Channel] = defaultdict(lambda: NO_CHANNEL)
     permits: dict[PhoneNumber, list[Permit]] = defaultdict(list)
     days: dict[PhoneNumber, set[date]] = defaultdict(set)
+    days_of_purpose: dict[PhoneNumber, set[date]] = defaultdict(set)
     own_hours: dict[PhoneNumber, OwnHours] = {}
 
     def number(row: Row) -> PhoneNumber:
@@ -126,7 +130,10 @@ def _callee_facts(
     for row in rows["preference"]:
         own_hours[number(row)] = OwnHours(_block(row.a, row.b), _block(row.c, row.d))
     for row in rows["allow_day"]:
-        days[number(row)].add(date.fromisoformat(row.word or ""))
+        day = date.fromisoformat(row.word or "")
+        days_of_purpose[number(row)].add(day)
+        if row.a == (asking.matter or 0):
+            days[number(row)].add(day)
     refused = {number(row) for row in rows["refusal"]}
     return {
         callee: CalleeFacts(
@@ -135,6 +142,7 @@ def _callee_facts(
             permits=tuple(permits.get(callee, ())),
             own_hours=own_hours.get(callee),
             allow_days=frozenset(days.get(callee, ())),
+            allow_days_of_purpose=frozenset(days_of_purpose.get(callee, ())),
             zones=zones_of(callee),
         )
         for callee in callees
@@ -162,7 +170,11 @@ def _policy(rows: list[Row]) -> PolicyAt:
         raise CannotRule(_("No policy is in force. The registry's operator must publish one."))
     row = rows[0]
     version, _line, document = (row.word or "").partition("\n")
-    return PolicyAt(row.a or 0, version, _rules(document), None if row.ends is None else _time(row.ends))
+    try:
+        rules = _rules(document)
+    except Refused as refused:
+        raise CannotRule(_("The policy in force cannot be read. The registry's operator must see to it.")) from refused
+    return PolicyAt(row.a or 0, version, rules, None if row.ends is None else _time(row.ends))
 
 
 @lru_cache(maxsize=16)
@@ -246,10 +258,10 @@ SELECT 'preference', held.pseudonym, said.weekday_from, said.weekday_until, said
 FROM held JOIN consents_preference AS said ON said.holding_id = held.id
 WHERE {said_in_force}
 UNION ALL
-SELECT 'allow_day', callee, NULL, NULL, NULL, NULL, CAST(day AS text), NULL, NULL
+SELECT 'allow_day', callee, matter_id, NULL, NULL, NULL, CAST(day AS text), NULL, NULL
 FROM consents_allowday
 WHERE callee IN ({pseudonyms}) AND principal_id = %(principal)s AND purpose_id = %(purpose)s
-  AND matter_id = COALESCE(%(matter)s, 0)
+  AND noted_at <= %(at)s
 """
 
 IN_FORCE = "{0}starts <= %(at)s AND ({0}ends IS NULL OR {0}ends > %(at)s)"

@@ -156,7 +156,7 @@ class Preference(Dated):
         return f"preference {self.pk}"
 
 
-class Asked(models.Model):
+class Recorded(models.Model):
     """What every recorded question has in common, one number or many: who asked, for what, and until when it holds."""
 
     id = models.UUIDField(primary_key=True)  # version 7, of `checked_at`; also the receipt's `jti`
@@ -187,7 +187,7 @@ class Asked(models.Model):
         abstract = True
 
 
-class CheckRecord(Asked):
+class CheckRecord(Recorded):
     """One number asked about, and what was told. By month on PostgreSQL (record/partitions.py)."""
 
     callee = models.BinaryField(max_length=16, null=True)  # pseudonym; none for what is no number
@@ -211,7 +211,7 @@ class CheckRecord(Asked):
         return f"check {self.pk}"
 
 
-class CheckSet(Asked):
+class CheckSet(Recorded):
     """Many numbers asked about at once. The numbers and rulings are in its segments."""
 
     rows = models.PositiveIntegerField()
@@ -255,6 +255,7 @@ class AllowDay(models.Model):
     callee = models.BinaryField(max_length=16)
     number_key = models.PositiveSmallIntegerField()
     day = models.DateField()
+    noted_at = models.DateTimeField()
 
     guards = (AppendOnly(may_age_out=True),)
 

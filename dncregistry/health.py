@@ -13,11 +13,13 @@ from rest_framework.views import APIView
 
 from consents.models import CheckRecord
 from dncregistry.errors import Refused
-from record import clock, guards, keys, partitions
+from record import clock, guards, keys, partitions, stored_numbers
+from telemarketers import policy as policies
 from telemarketers.models import Policy
 
 
 class HealthView(APIView):
+    http_method_names = ("get", "head")
     schema = None
 
     def get(self, request: Request) -> Response:
@@ -25,6 +27,7 @@ class HealthView(APIView):
 
 
 class ReadyView(APIView):
+    http_method_names = ("get", "head")
     schema = None
 
     def get(self, request: Request) -> Response:
@@ -48,7 +51,7 @@ def _clock() -> str:
 
 def _keys() -> str:
     keys.require()
-    return "ok"
+    return "ok" if stored_numbers.are_readable() else "do not fit the numbers in the database"
 
 
 def _guards() -> str:
@@ -57,7 +60,11 @@ def _guards() -> str:
 
 
 def _policy() -> str:
-    return "ok" if Policy.objects.in_force(clock.now()).exists() else "none in force"
+    policy = Policy.objects.in_force(clock.now()).first()
+    if policy is None:
+        return "none in force"
+    policies.read(policy.document)
+    return "ok"
 
 
 def _partitions() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
@@ -18,19 +18,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import exceptions
-from rest_framework.response import Response
 
 from dncregistry.errors import CannotRule, Refused
-
-if TYPE_CHECKING:  # at run time it would import this module
-    from rest_framework.views import APIView
 
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 
 
-def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
+def problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """The framework's exception handler."""
     if isinstance(error, DatabaseFailure):
         log.error("the database failed", exc_info=error)
@@ -47,14 +43,10 @@ def problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
         body, headers = _of_validation(error), {}
     elif isinstance(error, exceptions.APIException):
         body = body_of(error.status_code, str(error.get_codes()), str(error.detail))
-        headers = {"Allow": ", ".join(_methods(context["view"]))} if body["status"] == 405 else {}
+        headers = {"Allow": ", ".join(context["view"].allowed_methods)} if body["status"] == 405 else {}
     else:
         return None
-    return Response(body, status=body["status"], headers=headers, content_type=PROBLEM_JSON)
-
-
-def _methods(view: APIView) -> list[str]:
-    return [method for method in view.allowed_methods if method != "OPTIONS"]
+    return _response(body, headers)
 
 
 def body_of(status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> dict[str, Any]:
@@ -103,5 +95,14 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return _problem_response(500, "internal_error", _("The registry failed. The call is not allowed; try again."))
 
 
+def refused(error: Refused) -> HttpResponse:
+    """For what stands before the views, such as middleware."""
+    return _response(body_of(error.status, error.code, str(error.detail)), error.headers())
+
+
 def _problem_response(status: int, code: str, detail: str) -> HttpResponse:
-    return HttpResponse(orjson.dumps(body_of(status, code, detail)), status=status, content_type=PROBLEM_JSON)
+    return _response(body_of(status, code, detail), {})
+
+
+def _response(body: dict[str, Any], headers: Mapping[str, str]) -> HttpResponse:
+    return HttpResponse(orjson.dumps(body), status=body["status"], headers=dict(headers), content_type=PROBLEM_JSON)

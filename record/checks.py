@@ -10,6 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
 
 from record import guards, keys
+from record.stored_numbers import NO_FIT, are_readable
 
 
 @register(Tags.security)
@@ -19,6 +20,12 @@ def keys_are_there(**_: Any) -> list[CheckMessage]:
     except ImproperlyConfigured as error:
         return [Error(str(error), id="record.E001")]
     return []
+
+
+@register(Tags.database)
+def keys_fit_the_numbers(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Other keys than those the numbers were stored under would find no registration, and allow every call."""
+    return [Error(NO_FIT, id="record.E003") for alias in databases or () if not are_readable(alias)]
 
 
 @register(Tags.database)

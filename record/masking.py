@@ -12,7 +12,7 @@ import string
 
 # Between the digits of one number: space, dash, dot, bracket, in ASCII and full width, and invisible
 # characters.
-_GAP = r"[ \t\xa0\u3000().\uff08\uff09\uff0e\xb7\-\u2010-\u2015\u2212\uff0d\u200b-\u200f\u2060\ufeff]{0,3}"
+_GAP = r"[ \t_/\xa0\u3000().\uff08\uff09\uff0e\xb7\-\u2010-\u2015\u2212\uff0d\u200b-\u200f\u2060\ufeff]{0,3}"
 
 # \d, not [0-9]: digits of every script are digits of a number. Stars are digits masked before and keep their
 # places, so masking twice is masking once.

@@ -15,7 +15,7 @@ from dncregistry.errors import NotFound
 from dncregistry.schema import problems
 from record import clock, plan
 from record.numbers import NumberRefused, PhoneNumber, parse_caller
-from telemarketers import credentials, ratelimit
+from telemarketers import ratelimit
 from telemarketers.models import CallingNumber, Licence, Sanction
 from telemarketers.standing import name_of_standing
 
@@ -41,6 +41,8 @@ class Caller(serializers.Serializer[Any]):
 
 
 class CallerView(APIView):
+    http_method_names = ("get", "head")
+
     @extend_schema(
         operation_id="callers_retrieve",
         tags=["public"],
@@ -54,8 +56,8 @@ class CallerView(APIView):
                 "a registered number",
                 value={
                     "number": "+861065529988",
-                    "display_name": "示范贷款",
-                    "firm": {"name": "示范贷款有限公司", "credit_code": "91110000MA0000001L"},
+                    "display_name": "示范金融",
+                    "firm": {"name": "示范金融商贸有限公司", "credit_code": "91110000MA0000001L"},
                     "purposes": ["loan_finance"],
                     "standing": "good",
                     "range": {"kind": "fixed", "name": "固定电话", "carrier": ""},
@@ -66,7 +68,6 @@ class CallerView(APIView):
         ],
     )
     def get(self, request: Request, number: str) -> Response:
-        credentials.refuse_in_address(request.META.get("QUERY_STRING", ""))
         allowance = ratelimit.spend("callers", ratelimit.address(request))
         at = clock.now()
         try:

@@ -13,7 +13,7 @@ from django.utils.translation import get_language
 
 from record.guards import AppendOnly, ClosesOnly, NoOverlap
 from record.models import Dated, DatedQuerySet, runs_forwards
-from telemarketers.terms import NEEDS_TWO_PEOPLE, Mode, PurposeKind, Step
+from telemarketers.terms import NEEDS_TWO_PEOPLE, STOPS_CALLS, Mode, PurposeKind, Step
 
 
 class Purpose(models.Model):
@@ -28,10 +28,6 @@ class Purpose(models.Model):
 
     def __str__(self) -> str:
         return self.name_en if (get_language() or "").startswith("en") else self.name_zh
-
-    @property
-    def is_service(self) -> bool:
-        return self.kind == PurposeKind.SERVICE
 
 
 class PolicyQuerySet(models.QuerySet["Policy"]):
@@ -260,6 +256,10 @@ class Sanction(Dated):
             models.CheckConstraint(
                 condition=~Q(step=Step.BRAKE) | Q(~Q(caller=""), covers_service=False, is_listed=False),
                 name="sanction_brake_is_on_one_number_for_marketing",
+            ),
+            models.CheckConstraint(
+                condition=~Q(step__in=STOPS_CALLS) | Q(starts__isnull=True) | Q(ends__isnull=False),
+                name="sanction_that_stops_calls_has_an_end",
             ),
             models.CheckConstraint(
                 condition=Q(covers_service=False) | ~Q(codes_meanwhile=""),

@@ -178,7 +178,7 @@ def _days(value: Any) -> frozenset[date]:
 
 
 def _years(value: Any) -> frozenset[int]:
-    return frozenset(_figure(year, date.max.year) for year in _list(value))
+    return frozenset(_figure(year, date.max.year - 1) for year in _list(value))
 
 
 def weakens(old: Rules, new: Rules) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from dncregistry.errors import Refused
 from record import ledger
 from record.ledger import Actor
 from record.models import User
+from record.numbers import NumberRefused, parse_caller
 from record.terms import Verb
 from telemarketers import policy as policies
 from telemarketers.actions.firms import close
@@ -112,6 +114,7 @@ def propose_sanction(
         raise Refused("sanction_says_why", _("A sanction names its reason, its rule and its remedy."))
     if [firm is not None, bool(caller), bool(caller_range)].count(True) != 1:
         raise Refused("one_target", _("A sanction is on one firm, one calling number or one range."))
+    _demand_shape(caller, caller_range)
     if step == Step.BRAKE and (not caller or covers_service or is_listed):
         raise Refused(
             "brake_is_on_one_number", _("A brake is on one calling number, for marketing only."), field="caller"
@@ -161,6 +164,19 @@ def approve_sanction(*, sanction: Sanction, by: User, at: datetime) -> None:
 def lift_sanction(*, sanction: Sanction, by: User, at: datetime) -> None:
     """Restores at once."""
     close(sanction, Verb.SANCTION_LIFTED, by=Actor.staff(by), at=at)
+
+
+def _demand_shape(caller: str, caller_range: str) -> None:
+    """A target is written as calling numbers are stored, or the sanction would never bite."""
+    try:
+        if caller and parse_caller(caller).text != caller:
+            raise Refused(
+                "bad_caller", _("Write the number as it is registered: +861065529988 or 95588."), field="caller"
+            )
+    except NumberRefused as refused:
+        raise Refused("bad_caller", refused.detail, field="caller") from refused
+    if caller_range and not re.fullmatch(r"\+86[0-9]{1,12}|[1-9][0-9]{1,12}", caller_range):
+        raise Refused("bad_range", _("Write a range by its first digits: +8610 or 9500."), field="caller_range")
 
 
 def _demand_staff(user: User) -> None:

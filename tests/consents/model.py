@@ -236,8 +236,10 @@ def rule(acts: Sequence[Act], asked: Question) -> Told:
     if hours_end is None:
         return block("outside_hours")
     # 12
+    own_cap = grant is not None and grant.act.cap is not None
     permitted = grant.act.cap if grant and grant.act.cap is not None else policy.document["cap_days"]
-    if len(earlier_days(acts, asked, policy)) >= permitted:
+    together = own_cap and grant is not None and not grant.act.matter
+    if len(earlier_days(acts, asked, policy, all_matters=together)) >= permitted:
         return block("cap_reached")
     # 13
     if grant is not None:
@@ -422,15 +424,19 @@ def the_latest_act_was_an_end(grants: Sequence[Grant], at: datetime) -> bool:
     return bool(taken) and max(taken) >= given
 
 
-def earlier_days(acts: Sequence[Act], asked: Question, policy: Policy) -> set[date]:
-    """The days of the window, before today, on which an allow was answered for the number and the same question."""
+def earlier_days(acts: Sequence[Act], asked: Question, policy: Policy, *, all_matters: bool) -> set[date]:
+    """The days of the window, before today, on which an allow was answered for the number and the same question.
+
+    The citizen's own cap on a permit for the whole purpose is for all its matters together.
+    """
     today = policy.day(asked.at)
     window = [today - timedelta(days=back) for back in range(1, policy.document["cap_window_days"])]
     return {
         policy.day(act.at)
         for act in acts
         if act.did == "is told allow"
-        and (act.firm, act.purpose, act.matter) == (asked.principal, asked.purpose, asked.matter)
+        and (act.firm, act.purpose) == (asked.principal, asked.purpose)
+        and (all_matters or act.matter == asked.matter)
         and act.callee == asked.callee
         and policy.day(act.at) in window
     }

@@ -489,7 +489,8 @@ def days_ago(*days: int) -> frozenset[date]:
         pytest.param(days_ago(0, 1, 2, 3), None, True, id="todays-answers-do-not-open-it-again"),
         pytest.param(days_ago(1, 2, 29), None, True, id="first-day-of-the-window"),
         pytest.param(days_ago(1, 2, 30), None, False, id="day-before-the-window"),
-        pytest.param(days_ago(1, 2, -1), None, False, id="tomorrow-does-not-count"),
+        pytest.param(days_ago(1, 2, -1), None, True, id="tomorrow-asked-ahead-counts"),
+        pytest.param(days_ago(29, 28, -1), None, False, id="no-window-holds-both-ends"),
         pytest.param(days_ago(5, 6, 7, 8, 9), None, True, id="more-than-permitted"),
         pytest.param(days_ago(1), 1, True, id="own-cap-is-narrower"),
         pytest.param(days_ago(1, 2, 3), 5, False, id="own-cap-is-wider"),
@@ -515,9 +516,15 @@ def test_the_caps_days_are_the_policys_not_the_numbers() -> None:
 
 
 def test_an_authorization_that_does_not_answer_lends_no_cap() -> None:
-    callee = said(permit(cap_days=9), wide(cap_days=1), allow_days=days_ago(1))
+    callee = said(permit(cap_days=9), wide(cap_days=1), allow_days=days_ago(1), allow_days_of_purpose=days_ago(1))
     assert decide(OPEN, CLEAR, callee, CHINA).allowed
     assert decide(OPEN_WIDE, CLEAR, callee, CHINA).reason == Reason.CAP_REACHED
+
+
+def test_the_citizens_own_cap_on_a_purpose_is_for_all_its_matters_together() -> None:
+    other_matter = said(wide(cap_days=1), allow_days_of_purpose=days_ago(1))
+    assert decide(OPEN, CLEAR, other_matter, CHINA).reason == Reason.CAP_REACHED
+    assert decide(OPEN, CLEAR, said(wide(), allow_days_of_purpose=days_ago(1, 2, 3)), CHINA).allowed
 
 
 # --- the order ---------------------------------------------------------------------------------------

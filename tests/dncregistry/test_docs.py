@@ -278,6 +278,7 @@ def elicited(client, keys, w) -> set[tuple[int, str]]:
         {**good, "callee": None},
         {**good, "callee": "1" * 65},
         {**good, "callee": "1\0"},
+        {**good, "callee": "1\n2"},
         {**good, "callee": [], "channel": 1},
         {"callee": "13800138000", **TERMS, "on_behalf_of": "x"},
         {**good, "for_time": "soon"},

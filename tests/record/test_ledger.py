@@ -17,7 +17,7 @@ from django.apps import apps
 from django.db import connection, models, transaction
 from pytest_django import DjangoAssertNumQueries
 
-from consents.models import AllowDay, Asked, CheckSegment, Holding
+from consents.models import AllowDay, CheckSegment, Holding, Recorded
 from dncregistry.errors import Refused
 from record import ledger
 from record.ledger import OPERATOR, Actor
@@ -45,7 +45,7 @@ def all_models() -> list[type[models.Model]]:
 
 def traced_models() -> list[type[models.Model]]:
     """Those whose rows verbs alone make. A check is its own record; a number's row says nothing by itself."""
-    not_traced = (Asked, CheckSegment, AllowDay, Event, Number, User)
+    not_traced = (Recorded, CheckSegment, AllowDay, Event, Number, User)
     return [model for model in all_models() if not issubclass(model, not_traced)]
 
 

@@ -56,7 +56,7 @@ def sanction(w: World, **more: Any) -> Sanction:
 
 
 def in_force(w: World, **more: Any) -> Sanction:
-    return sanction(w, **{"starts": NOW, "approved_by": w.other_staff, **more})
+    return sanction(w, **{"starts": NOW, "ends": NOW + timedelta(days=15), "approved_by": w.other_staff, **more})
 
 
 def wording(w: World, **more: Any) -> list[Wording]:
@@ -117,6 +117,10 @@ BREAKS: dict[str, Breaks] = {
             w, step=Step.BRAKE, firm=None, caller=SHOP_LINE, covers_service=True, codes_meanwhile="邮件"
         ),
         "listed": lambda w: sanction(w, step=Step.BRAKE, firm=None, caller=SHOP_LINE, is_listed=True),
+    },
+    "sanction_that_stops_calls_has_an_end": {
+        "suspension": lambda w: sanction(w, starts=NOW, approved_by=w.other_staff),
+        "brake": lambda w: sanction(w, step=Step.BRAKE, firm=None, caller=SHOP_LINE, starts=NOW),
     },
     "sanction_of_service_says_how_codes_arrive": {"silent": lambda w: sanction(w, covers_service=True)},
     "sanction_says_why": {

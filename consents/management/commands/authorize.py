@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -39,17 +40,19 @@ class Command(BaseCommand):
         channels: list[str] | None,
         **options: Any,
     ) -> None:
-        at = clock.now()
         of = arguments.firm(firm)
-        authorization = actions.authorize(
-            holding=actions.hold(number=number, source=HoldingSource.OPERATOR, by=OPERATOR, at=at),
-            firm=of,
-            about=arguments.matter(of, matter) if matter else arguments.purpose(purpose or ""),
-            channels=arguments.channels(channels, Channel.VOICE),
-            months=months,
-            by=OPERATOR,
-            at=at,
-        )
+        about = arguments.matter(of, matter) if matter else arguments.purpose(purpose or "")
+        with transaction.atomic():
+            at = clock.now()
+            authorization = actions.authorize(
+                holding=actions.hold(number=number, source=HoldingSource.OPERATOR, by=OPERATOR, at=at),
+                firm=of,
+                about=about,
+                channels=arguments.channels(channels, Channel.VOICE),
+                months=months,
+                by=OPERATOR,
+                at=at,
+            )
         last_day = timezone.localtime(authorization.ends - timedelta(days=1)).date()
         self.stdout.write(
             _(

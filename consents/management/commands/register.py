@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -36,17 +37,20 @@ class Command(BaseCommand):
         channels: list[str] | None,
         **options: Any,
     ) -> None:
-        at = clock.now()
-        holding = actions.hold(number=number, source=HoldingSource.OPERATOR, by=OPERATOR, at=at)
-        before = holding.authorizations.in_force(at).count()
-        registrations = actions.register(
-            holding=holding,
-            purposes=[arguments.purpose(code) for code in purposes],
-            channels=arguments.channels(channels, ALL_CHANNELS),
-            keep=keep,
-            by=OPERATOR,
-            at=at,
-        )
+        refused = [arguments.purpose(code) for code in purposes]
+        with transaction.atomic():
+            at = clock.now()
+            holding = actions.hold(number=number, source=HoldingSource.OPERATOR, by=OPERATOR, at=at)
+            before = holding.authorizations.in_force(at).count()
+            registrations = actions.register(
+                holding=holding,
+                purposes=refused,
+                channels=arguments.channels(channels, ALL_CHANNELS),
+                keep=keep,
+                by=OPERATOR,
+                at=at,
+            )
+            ended = before - holding.authorizations.in_force(at).count()
         for registration in registrations:
             self.stdout.write(
                 _("{number} is registered since {since}: {what}.").format(
@@ -55,7 +59,6 @@ class Command(BaseCommand):
                     what=registration.purpose or _("no marketing at all"),
                 )
             )
-        ended = before - holding.authorizations.in_force(at).count()
         self.stdout.write(
             _("Authorizations ended: {ended}. Calls cleared before may still come for some minutes.").format(
                 ended=ended

@@ -4,6 +4,7 @@ import io
 import os
 import socket
 import sys
+from argparse import ArgumentTypeError
 from typing import Any
 
 from django.conf import settings
@@ -27,7 +28,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1" if settings.EMBEDDED else "0.0.0.0")
-        parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8000")))
+        parser.add_argument("--port", type=_port, default=os.environ.get("PORT", "8000"), help="default: PORT, or 8000")
         parser.add_argument(
             "--demo", action="store_true", help="fill in the demonstration world, and show how to use it"
         )
@@ -52,6 +53,12 @@ class Command(BaseCommand):
         self.stdout.write(
             GUIDE.format(address=address, firm=demo.FIRM, caller=demo.CALLER, live=shown["live"], test=shown["test"])
         )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise ArgumentTypeError(f"{text} is no port. Use a number from 1 to 65535, as in: PORT=8001 make run")
+    return int(text)
 
 
 def _demand_free(host: str, port: int) -> None:
@@ -90,11 +97,13 @@ A demo firm ({firm}) may call from {caller}.
   live key  {live}
   test key  {test}
 
-Ask before you dial (in another terminal):
+Ask before you dial (in another terminal). Loans need consent, so this is answered block no_authorization:
 
 curl -s {address}/api/v1/checks \\
   -H 'Authorization: Bearer {live}' -H 'Content-Type: application/json' \\
   -d '{{"callee": "138 0013 8000", "caller": "{caller}", "purpose": "loan_finance", "channel": "voice"}}'
+
+Try your program with the test key and the documented test numbers; 10100000015 is answered allow:
 
 curl -s {address}/api/v1/checks/batch \\
   -H 'Authorization: Bearer {test}' -H 'Content-Type: application/json' \\
