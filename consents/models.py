@@ -40,7 +40,7 @@ class Holding(Dated):
     subscriber = models.ForeignKey(Subscriber, models.PROTECT, null=True, blank=True, related_name="holdings")
     source = models.CharField(max_length=10, choices=HoldingSource)
 
-    guards = (ClosesOnly(once=("subscriber_id",)), NoOverlap(("number_id",)))
+    guards = (ClosesOnly(once=("subscriber_id",), ends_once=True), NoOverlap(("number_id",)))
 
     class Meta:
         constraints = [runs_forwards("holding")]
@@ -57,7 +57,7 @@ class Registration(Dated):
     purpose = models.ForeignKey(Purpose, models.PROTECT, null=True, blank=True)
     channels = models.PositiveSmallIntegerField()
 
-    guards = (ClosesOnly(), NoOverlap(("holding_id",), or_none=("purpose_id",)))
+    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id",), or_none=("purpose_id",)))
 
     class Meta:
         constraints = [runs_forwards("registration"), some_channels("registration")]
@@ -109,7 +109,7 @@ class Refusal(Dated):
     holding = models.ForeignKey(Holding, models.PROTECT, related_name="refusals")
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="refusals")
 
-    guards = (ClosesOnly(), NoOverlap(("holding_id", "firm_id")))
+    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id", "firm_id")))
 
     class Meta:
         constraints = [runs_forwards("refusal")]
@@ -132,7 +132,7 @@ class Preference(Dated):
     rest_day_until = models.PositiveSmallIntegerField(null=True, blank=True)
     no_requests = models.BooleanField(default=False)
 
-    guards = (ClosesOnly(), NoOverlap(("holding_id",)))
+    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id",)))
 
     class Meta:
         constraints = [

@@ -54,10 +54,12 @@ class AppendOnly:
 class ClosesOnly:
     """A dated row is never deleted and never rewritten: its `ends` may only come nearer.
 
-    Columns in `once` may be filled once (an approval, how a row ended); all others are fixed at birth.
+    Columns in `once` may be filled once (an approval, how a row ended); all others are fixed at birth. With `ends_once`
+    a row that has been ended stays as it is; and what says how a row `ended` can be filled only by ending it.
     """
 
     once: tuple[str, ...] = ()
+    ends_once: bool = False
 
     def sqlite(self, model: type[models.Model]) -> Statements:
         table = model._meta.db_table
@@ -81,6 +83,11 @@ class ClosesOnly:
     def _rewrites(self, model: type[models.Model], differs: str) -> str:
         """What an update may not do, as a condition on OLD and NEW."""
         clauses = ["(OLD.ends IS NOT NULL AND (NEW.ends IS NULL OR NEW.ends > OLD.ends))"]
+        if self.ends_once:
+            clauses.append(f"(OLD.ends IS NOT NULL AND NEW.ends {differs} OLD.ends)")
+        if "ended" in self.once:
+            clauses.append(f"(OLD.ended <> '' AND NEW.ends {differs} OLD.ends)")
+            clauses.append("(NEW.ended <> OLD.ended AND NEW.ends >= OLD.ends)")
         for field in model._meta.concrete_fields:
             changed = f"NEW.{field.column} {differs} OLD.{field.column}"
             if field.column == "ends":

@@ -69,7 +69,10 @@ def no_such_hours(days: str) -> Breaks:
 BREAKS: dict[str, Breaks] = {
     "holding_runs_forwards": runs_backwards(Holding),
     "registration_runs_forwards": runs_backwards(Registration),
-    "authorization_runs_forwards": runs_backwards(Authorization),
+    "authorization_runs_forwards": {
+        **runs_backwards(Authorization),
+        "closed": lambda w: rows_of(authorization(w)[0]).update(ends=START - A_MOMENT),
+    },
     "refusal_runs_forwards": runs_backwards(Refusal),
     "preference_runs_forwards": runs_backwards(Preference),
     "registration_has_channels": {
