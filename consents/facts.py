@@ -185,7 +185,7 @@ def _rules(document: str) -> Rules:
 
 def zones_of(number: PhoneNumber) -> tuple[ZoneInfo, ...]:
     """The time zones that the number may ring in; none if unknown."""
-    if number.e164.startswith("+86"):  # one zone for the whole plan, and 60 µs saved a number
+    if number.e164.startswith("+86"):  # one zone for the whole plan; the look-up below takes 44 µs
         return CHINA
     names = timezone.time_zones_for_number(phonenumbers.parse(number.e164))
     return tuple(ZoneInfo(name) for name in names if name != timezone.UNKNOWN_TIMEZONE)

@@ -6,7 +6,6 @@ What guards hold (append-only, closes-only, no overlap) is broken in tests/recor
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -23,19 +22,17 @@ from consents.models import (
     Registration,
 )
 from telemarketers.terms import ALL_CHANNELS, Channel
-from tests.record.test_guards import EXAMPLES, Model, again, constraints_of, refused_by_database, rows_of
+from tests.record.test_guards import (
+    A_MOMENT,
+    EXAMPLES,
+    Breaks,
+    again,
+    constraints_of,
+    refused_by_database,
+    rows_of,
+    runs_backwards,
+)
 from tests.world import NOW, START, SUBSCRIBER, World
-
-Breaks = dict[str, Callable[[World], Any]]
-
-A_MOMENT = timedelta(microseconds=1)
-
-
-def runs_backwards(model: Model) -> Breaks:
-    return {
-        "inserted": lambda w: again(EXAMPLES[model](w), starts=NOW, ends=NOW - A_MOMENT),
-        "closed": lambda w: rows_of(EXAMPLES[model](w)).update(ends=START - A_MOMENT),
-    }
 
 
 def authorization(w: World, **more: Any) -> list[Authorization]:

@@ -221,6 +221,18 @@ def columns(model: Model, *left_out: str) -> list[models.Field[Any, Any]]:
     return [field for field in model._meta.concrete_fields if field.attname not in left_out]
 
 
+Breaks = dict[str, Callable[[World], Any]]
+
+A_MOMENT = timedelta(microseconds=1)
+
+
+def runs_backwards(model: Model) -> Breaks:
+    return {
+        "inserted": lambda w: again(EXAMPLES[model](w), starts=NOW, ends=NOW - A_MOMENT),
+        "closed": lambda w: rows_of(EXAMPLES[model](w)).update(ends=START - A_MOMENT),
+    }
+
+
 def constraints_of(room: str) -> dict[str, str]:
     """Every named constraint and unique column of a room, with the words the database refuses in."""
     found = {}

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import connection, models, transaction
+from django.db import DatabaseError, connection, models, transaction
 from pytest_django import DjangoAssertNumQueries
 
 from consents.models import AllowDay, CheckSegment, Holding, Recorded
@@ -98,6 +98,15 @@ def no_event_can_be_written() -> None:
     with connection.cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
+
+
+def changes_nothing_without_its_event(act: Act) -> None:
+    """A change whose event cannot be written is no change (law 4)."""
+    no_event_can_be_written()
+    before = everything()
+    with pytest.raises(DatabaseError, match="full_disk"), transaction.atomic():
+        act()
+    assert everything() == before
 
 
 def verbs_of(module: Any) -> set[str]:

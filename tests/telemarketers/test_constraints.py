@@ -5,7 +5,6 @@ What guards hold (append-only, closes-only, no overlap) is broken in tests/recor
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -26,19 +25,16 @@ from telemarketers.models import (
     Wording,
 )
 from telemarketers.terms import Step
-from tests.record.test_guards import EXAMPLES, Model, again, constraints_of, refused_by_database, rows_of
+from tests.record.test_guards import (
+    A_MOMENT,
+    Breaks,
+    again,
+    constraints_of,
+    refused_by_database,
+    rows_of,
+    runs_backwards,
+)
 from tests.world import NOW, SHOP_LINE, START, World
-
-Breaks = dict[str, Callable[[World], Any]]
-
-A_MOMENT = timedelta(microseconds=1)
-
-
-def runs_backwards(model: Model) -> Breaks:
-    return {
-        "inserted": lambda w: again(EXAMPLES[model](w), starts=NOW, ends=NOW - A_MOMENT),
-        "closed": lambda w: rows_of(EXAMPLES[model](w)).update(ends=START - A_MOMENT),
-    }
 
 
 def policy(**more: Any) -> list[Policy]:
