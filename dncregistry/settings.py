@@ -173,8 +173,10 @@ REST_FRAMEWORK = {
 }
 
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Do-not-call and consent registry",
+    "TITLE": "谢绝来电与授权登记系统 · Do-not-call and consent registry",
+    "TAGS": [{"name": "checks"}, {"name": "public"}],
     "DESCRIPTION": (
+        "拨号前先查询；未获裁定（503 或超时）的营销呼叫不得拨出。\n\n"
         "Ask before you dial. A marketing call that cannot be ruled on (503, a time-out) is not allowed; "
         "a service message needs no answer to go out. Every error is application/problem+json (RFC 9457)."
     ),
