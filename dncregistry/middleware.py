@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
-from dncregistry import rest
+from dncregistry import deadline, rest
 from telemarketers import credentials
 
+Responds = Callable[[HttpRequest], HttpResponse]
 
-def no_keys_in_addresses(
-    get_response: Callable[[HttpRequest], HttpResponse],
-) -> Callable[[HttpRequest], HttpResponse]:
+
+def database_deadline(get_response: Responds) -> Responds:
+    """No door waits for the database for longer than a caller waits for the door."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        with deadline.within(settings.DATABASE_DEADLINE):
+            return get_response(request)
+
+    return middleware
+
+
+def no_keys_in_addresses(get_response: Responds) -> Responds:
     """Refuses an address with a key in it: addresses end up in logs and histories."""
 
     def middleware(request: HttpRequest) -> HttpResponse:

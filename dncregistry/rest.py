@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import exceptions
 
+from dncregistry.breaker import NotAnswering
 from dncregistry.errors import CannotRule, Refused
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,8 @@ PROBLEM_JSON = "application/problem+json"
 def problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None:
     """The framework's exception handler."""
     if isinstance(error, DatabaseFailure):
-        log.error("the database failed", exc_info=error)
+        if not isinstance(error, NotAnswering):  # of which the breaker has told
+            log.error("the database failed", exc_info=error)
         error = CannotRule(_("The registry cannot answer now. A marketing call is not allowed; try again shortly."))
     if isinstance(error, Http404):
         error = exceptions.NotFound()

@@ -68,6 +68,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "dncregistry.middleware.database_deadline",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
@@ -90,7 +91,11 @@ def database() -> dict[str, Any]:
     """SQLite in WAL mode unless DATABASE_URL says otherwise; production has no default."""
     url = required_in_production("DATABASE_URL", default=f"sqlite:///{VAR_DIR / 'registry.sqlite3'}")
     settings: dict[str, Any] = env.db_url_config(url)
-    if settings["ENGINE"] == "django.db.backends.sqlite3":
+    vendor = settings["ENGINE"].rpartition(".")[2]
+    if vendor not in ("sqlite3", "postgresql"):
+        raise ImproperlyConfigured(f"DATABASE_URL names {vendor}. The registry runs on postgres:// and sqlite:///.")
+    settings["ENGINE"] = f"dncregistry.databases.{vendor}"  # Django's own, with a deadline
+    if vendor == "sqlite3":
         Path(settings["NAME"]).parent.mkdir(parents=True, exist_ok=True)
         settings["OPTIONS"] = {
             "timeout": 5,  # seconds to wait for another writer
@@ -110,6 +115,8 @@ def database() -> dict[str, Any]:
 
 
 DATABASES = {"default": database()}
+# Seconds that one request may wait for the database, all waits together; then it is answered `cannot_rule`.
+DATABASE_DEADLINE = 1.0
 
 REDIS_URL = required_in_production("REDIS_URL")
 CACHES: dict[str, dict[str, Any]] = {

@@ -17,6 +17,8 @@ from redis.exceptions import RedisError
 from dncregistry.errors import CannotRule, Refused
 
 WINDOW = 60  # seconds
+# So long a cache that failed is left alone: one that is frozen costs its time-out each time it is asked.
+SPARED = 5  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +59,17 @@ def spend(name: str, who: str, *, cost: int = 1, bulk: bool = False) -> Allowanc
     now = int(time.time())
     window, reset = now // WINDOW, WINDOW - now % WINDOW
     key = f"rate:{name}:{who}:{window}"
-    try:
-        return _take(caches["default"], key, Allowance(name, limit, 0, reset), cost)
-    except (RedisError, ValueError) as error:  # ValueError: it was wiped between two of our steps
-        if bulk:
-            raise CannotRule(
-                _("The registry is short of a part that bulk questions need. Ask again shortly.")
-            ) from error
-        share = max(1, limit // settings.WEB_WORKERS)
-        return _take(caches["worker"], key, Allowance(name, share, 0, reset), cost)
+    if not caches["worker"].get("shared-cache-failed"):
+        try:
+            return _take(caches["default"], key, Allowance(name, limit, 0, reset), cost)
+        except ValueError:  # it was wiped between two of our steps
+            pass
+        except RedisError:
+            caches["worker"].set("shared-cache-failed", True, timeout=SPARED)
+    if bulk:
+        raise CannotRule(_("The registry is short of a part that bulk questions need. Ask again shortly."))
+    share = max(1, limit // settings.WEB_WORKERS)
+    return _take(caches["worker"], key, Allowance(name, share, 0, reset), cost)
 
 
 def address(request: HttpRequest) -> str:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 from django.core.cache import caches
 from django.db import connection
+from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from record import partitions
@@ -23,6 +24,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock():
         for table in partitions.partitioned():
             partitions.make_ahead(connection, table, world.START, months=24)
+
+
+@pytest.fixture(autouse=True)
+def _patience(settings: Settings) -> None:
+    """The suite runs on busy machines; tests of the deadline set their own."""
+    settings.DATABASE_DEADLINE = 20.0
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,17 +38,49 @@ class NotStarted(Exception):
     """The server's programs are there, but it did not come up; the message holds what they said."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
-    """A running server. `folder` holds its socket and its log, `pid` is the server itself."""
+    """A server and its folder, which holds its socket and its log."""
 
+    bin_folder: Path
     folder: Path
-    pid: int
+    owner: dict[str, Any]
+    settings: Mapping[str, str]
+
+    def start(self, largest_file: int | None = None) -> None:
+        """`largest_file`: no file may grow past so many bytes, so that it meets what a full disk would do."""
+        limit = ["prlimit", f"--fsize={largest_file}:"] if largest_file else []
+        server = [str(self.bin_folder / "postgres"), "-D", str(self.folder / "data"), "-k", str(self.folder)]
+        with (self.folder / "log").open("ab") as log:
+            self.server: subprocess.Popen[bytes] = subprocess.Popen(
+                [*limit, *server, *options(self.settings)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C is for us; we stop it when its clients have gone
+                **self.owner,
+            )
+        wait_until_it_answers(self.bin_folder, self.folder, self.server)
+
+    def kill(self) -> None:
+        """As a power cut would: the server and every process of its own, at once."""
+        for pid in self.processes():
+            os.kill(pid, signal.SIGKILL)
+        self.server.wait(STOPS_WITHIN)
+
+    def processes(self) -> list[int]:
+        """The server and every process of its own."""
+        pid = self.server.pid
+        return [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
     @property
     def url(self) -> str:
         """For DATABASE_URL; the database of that name does not exist, tests make their own."""
         return f"postgres://{ROLE}@/{self.folder}/registry"
+
+    def conninfo(self, database: str = "registry") -> str:
+        """The same for libpq."""
+        return f"host={self.folder} user={ROLE} dbname={database}"
 
 
 def programs() -> Path | None:
@@ -67,27 +99,19 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def throwaway_postgres(bin_folder: Path) -> Iterator[Cluster]:
+def throwaway_postgres(bin_folder: Path, settings: Mapping[str, str] = SERVER_SETTINGS) -> Iterator[Cluster]:
     """Make a server with the programs in `bin_folder`, wait until it answers, and in the end remove it."""
     # Under /tmp whatever TMPDIR says: a socket's path may have 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="registry-pg-", dir="/tmp"))
     try:
         owner = unprivileged_owner(folder)
         make_cluster(bin_folder, folder, owner)
-        with (folder / "log").open("wb") as log:
-            server = subprocess.Popen(
-                [bin_folder / "postgres", "-D", folder / "data", "-k", folder, *options()],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,  # Ctrl-C is for us; we stop it when its clients have gone
-                **owner,
-            )
+        cluster = Cluster(bin_folder, folder, owner, settings)
         try:
-            wait_until_it_answers(bin_folder, folder, server)
-            yield Cluster(folder=folder, pid=server.pid)
+            cluster.start()
+            yield cluster
         finally:
-            stop(server)
+            stop(cluster.server)
     finally:
         shutil.rmtree(folder)
 
@@ -123,8 +147,8 @@ def make_cluster(bin_folder: Path, folder: Path, owner: dict[str, Any]) -> None:
         raise NotStarted(f"initdb failed:\n{made.stdout}{made.stderr}")
 
 
-def options() -> list[str]:
-    return [part for name, value in SERVER_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+def options(settings: Mapping[str, str]) -> list[str]:
+    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
 def wait_until_it_answers(bin_folder: Path, folder: Path, server: subprocess.Popen[bytes]) -> None:

@@ -133,3 +133,13 @@ def test_the_worker_counts_only_what_it_granted_itself(settings: Settings) -> No
     settings.CACHES = {**settings.CACHES, "default": REDIS_THAT_IS_DOWN}
     settings.WEB_WORKERS = 2
     assert spend("batch_numbers", "live:1", cost=500).left == 0
+
+
+def test_a_cache_that_failed_is_left_alone_for_a_while(settings: Settings, redis_is_down: None) -> None:
+    spend("checks", "live:1")
+    settings.CACHES = {**settings.CACHES, "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+
+    with time_machine.travel(AT.replace(second=23), tick=False):
+        assert spend("checks", "live:1").left == 1  # the worker's own count goes on
+    with time_machine.travel(AT.replace(second=26), tick=False):
+        assert spend("checks", "live:1").left == 2  # the shared one was not asked until now

@@ -1,0 +1,128 @@
+"""The registry as a process of its own, for tests from outside: `manage.py serve --demo`, its port, its folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+STARTS_WITHIN = 60  # seconds
+STOPS_WITHIN = 20
+
+# A developer's own registry is none of a test's business.
+NOT_FOR_TESTS = ("DNC_PROFILE", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "KEYS_DIR", "ALLOWED_HOSTS", "PORT")
+
+
+@dataclass
+class Served:
+    port: int
+    environment: dict[str, str]
+    process: subprocess.Popen[bytes]
+    key: str = ""
+
+    def get(self, path: str) -> tuple[int, dict[str, Any]]:
+        return self._answer(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}"))
+
+    def post(self, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        return self._answer(
+            urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", json.dumps(body).encode(), headers)
+        )
+
+    def check(self, callee: str, purpose: str) -> tuple[int, dict[str, Any]]:
+        asked = {"callee": callee, "caller": "+861065529988", "purpose": purpose, "channel": "voice"}
+        return self.post("/api/v1/checks", asked)
+
+    def manage(self, *arguments: str) -> str:
+        """What a command of the registry prints."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=True,
+        ).stdout
+
+    def processes(self) -> set[int]:
+        """Every process of the registry's session."""
+        found = set()
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:  # it ended while we looked
+                continue
+            if int(fields[3]) == self.process.pid and fields[0] != "Z":
+                found.add(int(stat.parent.name))
+        return found
+
+    def _answer(self, request: urllib.request.Request) -> tuple[int, dict[str, Any]]:
+        try:
+            with urllib.request.urlopen(request, timeout=20) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as refused:
+            with refused:
+                return refused.code, json.load(refused)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextmanager
+def served(folder: Path, **variables: str) -> Iterator[Served]:
+    """Starts the registry with its data in `folder`, waits until it is ready, and in the end stops it."""
+    port = free_port()
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_TESTS}
+    environment = {**kept, "VAR_DIR": str(folder), "PORT": str(port), "LANG": "C.UTF-8", **variables}
+    with (folder / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "manage.py", "serve", "--demo"],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    registry = Served(port, environment, process)
+    try:
+        _wait_until_ready(registry, folder / "serve.log")
+        registry.key = registry.manage("demo", "--key", "live").strip()
+        yield registry
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        try:
+            process.wait(STOPS_WITHIN)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def _wait_until_ready(registry: Served, log: Path) -> None:
+    deadline = time.monotonic() + STARTS_WITHIN
+    while True:
+        try:
+            if registry.get("/readyz")[0] == 200:
+                return
+        except OSError:
+            pass
+        if registry.process.poll() is not None or time.monotonic() > deadline:
+            raise AssertionError(f"the registry did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(0.1)
