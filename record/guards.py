@@ -27,27 +27,37 @@ class Guard(Protocol):
 
 @dataclass(frozen=True)
 class AppendOnly:
-    """Rows are written once. `may_age_out` lets a row be deleted whole when its term is over, never changed."""
+    """Rows are written once. With `kept_days` a row may be deleted whole, never changed, when it is older than that.
 
-    may_age_out: bool = False
+    `since` is the instant that its age is counted from, in SQL, where {row} stands for the row.
+    """
+
+    kept_days: int | None = None
+    since: str = ""
 
     def sqlite(self, model: type[models.Model]) -> Statements:
         table = model._meta.db_table
+        update, delete = f"{table}_append_only_update", f"{table}_append_only_delete"
+        young = ""
+        if self.kept_days is not None:
+            term = f"strftime('%Y-%m-%d %H:%M:%S', 'now', '-{self.kept_days} days')"
+            young = f" FOR EACH ROW WHEN {self.since.format(row='OLD')} > {term}"
         return {
-            name: _sqlite_trigger(name, f"BEFORE {verb} ON {table}", f"SELECT RAISE(ABORT, '{name}')")
-            for name, verb in self._refused(table).items()
+            update: _sqlite_trigger(update, f"BEFORE UPDATE ON {table}", f"SELECT RAISE(ABORT, '{update}')"),
+            delete: _sqlite_trigger(delete, f"BEFORE DELETE ON {table}{young}", f"SELECT RAISE(ABORT, '{delete}')"),
         }
 
     def postgresql(self, model: type[models.Model]) -> Statements:
         table = model._meta.db_table
-        refusals = {
-            name: _postgres_refusal(name, f"BEFORE {verb} ON {table}") for name, verb in self._refused(table).items()
+        update, delete = f"{table}_append_only_update", f"{table}_append_only_delete"
+        young = "true"
+        if self.kept_days is not None:
+            young = f"{self.since.format(row='OLD')} > now() - interval '{self.kept_days} days'"
+        return {
+            update: _postgres_refusal(update, f"BEFORE UPDATE ON {table}"),
+            delete: _postgres_refusal(delete, f"BEFORE DELETE ON {table}", unless=f"NOT ({young})"),
+            **_postgres_truncate(table),
         }
-        return refusals if self.may_age_out else refusals | _postgres_truncate(table)
-
-    def _refused(self, table: str) -> dict[str, str]:
-        refused = {f"{table}_append_only_update": "UPDATE"}
-        return refused if self.may_age_out else refused | {f"{table}_append_only_delete": "DELETE"}
 
 
 @dataclass(frozen=True)
@@ -197,11 +207,12 @@ def _sqlite_trigger(name: str, event: str, body: str) -> str:
     return f"CREATE TRIGGER {name} {event} BEGIN {body}; END"
 
 
-def _postgres_refusal(name: str, event: str, when: str = "", each: str = "ROW") -> str:
+def _postgres_refusal(name: str, event: str, when: str = "", each: str = "ROW", unless: str = "false") -> str:
     """A trigger that refuses with its own name, as an integrity error (class 23)."""
     return (
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$"
-        f" BEGIN RAISE EXCEPTION '{name}' USING ERRCODE = 'restrict_violation'; END $$;"
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" IF {unless} THEN RETURN OLD; END IF;"
+        f" RAISE EXCEPTION '{name}' USING ERRCODE = 'restrict_violation'; END $$;"
         f"CREATE OR REPLACE TRIGGER {name} {event} FOR EACH {each} {when} EXECUTE FUNCTION {name}()"
     )
 
