@@ -12,13 +12,11 @@ from django.db.models import Q
 from consents.terms import Ended, HoldingSource, Reason, Verdict
 from record.guards import AppendOnly, ClosesOnly, NoOverlap
 from record.models import Dated, Number, runs_forwards
+from record.partitions import KEPT_DAYS
 from telemarketers.models import Credential, Firm, Matter, Policy, Purpose, Wording
 from telemarketers.terms import ALL_CHANNELS
 
 MINUTES_OF_DAY = 24 * 60
-# Records of checks are kept for 6 calendar months (design §5; consents/ageing.py), of which the shortest six have 181
-# days: below this no code of ours, nor anybody's SQL, may delete one.
-KEPT_DAYS = 180
 
 
 def some_channels(table: str) -> models.CheckConstraint:

@@ -115,6 +115,8 @@ def database() -> dict[str, Any]:
 
 
 DATABASES = {"default": database()}
+# The role that serves, where another owns the tables and migrates (record/roles.py); PostgreSQL only.
+DATABASE_APP_ROLE = env.str("DATABASE_APP_ROLE", default="")
 # Seconds that one request may wait for the database, all waits together; then it is answered `cannot_rule`.
 DATABASE_DEADLINE = 1.0
 

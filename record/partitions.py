@@ -2,6 +2,9 @@
 
 The key is a UUIDv7, so a month is a range of keys. There is no default partition: it would have to be scanned
 whenever one is added. SQLite keeps one plain table.
+
+Partitions are made and dropped by functions that run with their owner's rights (SECURITY DEFINER), so that the
+application's role can do this and nothing else to a table.
 """
 
 from __future__ import annotations
@@ -13,9 +16,10 @@ from django.apps import AppConfig, apps
 from django.db import connections, migrations
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from record.ids import first_uuid
-
 MONTHS_AHEAD = 3
+# Records of checks are kept for 6 calendar months (design §5), of which the shortest six have 181 days: nobody's SQL
+# may delete a younger one.
+KEPT_DAYS = 180
 
 
 class CreatePartitionedModel(migrations.CreateModel):
@@ -40,10 +44,61 @@ def partitioned(app_label: str | None = None) -> list[str]:
     ]
 
 
+# A month is its first day. The names, bounds and terms are computed here and nowhere else, so that whoever may call
+# these functions can do no other harm with them.
+FUNCTIONS = """
+CREATE OR REPLACE FUNCTION record_first_uuid(month date) RETURNS uuid LANGUAGE sql IMMUTABLE
+RETURN rpad(
+    lpad(to_hex((extract(epoch FROM month::timestamp AT TIME ZONE 'UTC') * 1000)::bigint), 12, '0'), 32, '0'
+)::uuid;
+
+CREATE OR REPLACE FUNCTION record_make_partition(parent text, month date) RETURNS boolean
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    partition text := parent || to_char(month, '_YYYYMM');
+BEGIN
+    IF parent <> ALL ({tables}) OR month <> date_trunc('month', month) THEN
+        RAISE EXCEPTION 'no table kept by month, or no first of a month';
+    END IF;
+    IF to_regclass(partition) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format('CREATE TABLE IF NOT EXISTS %I PARTITION OF %I FOR VALUES FROM (%L) TO (%L)', partition, parent,
+        record_first_uuid(month), record_first_uuid((month + interval '1 month')::date));
+    RETURN true;
+END $$;
+
+CREATE OR REPLACE FUNCTION record_drop_partition(parent text, month date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '500ms' AS $$
+BEGIN
+    IF parent <> ALL ({tables}) OR month <> date_trunc('month', month) THEN
+        RAISE EXCEPTION 'no table kept by month, or no first of a month';
+    END IF;
+    IF month + interval '1 month' > now() - interval '{kept_days} days' THEN
+        RAISE EXCEPTION 'the term of this month is not over' USING ERRCODE = 'restrict_violation';
+    END IF;
+    EXECUTE format('DROP TABLE %I', parent || to_char(month, '_YYYYMM'));
+END $$;
+
+REVOKE EXECUTE ON FUNCTION {callable} FROM PUBLIC;
+"""
+CALLABLE = "record_make_partition(text, date), record_drop_partition(text, date)"
+
+
 def make_after_migrate(*, using: str, app_config: AppConfig, **_: Any) -> None:
     """Receiver of `post_migrate`: a new table can be written to at once."""
-    for table in partitioned(app_config.label):
+    tables = partitioned(app_config.label)
+    if tables and connections[using].vendor == "postgresql":
+        install_functions(connections[using])
+    for table in tables:
         make_ahead(connections[using], table, datetime.now(UTC))
+
+
+def install_functions(connection: BaseDatabaseWrapper) -> None:
+    """Makes the functions, or makes them anew."""
+    named = ", ".join(f"'{table}'" for table in partitioned())
+    with connection.cursor() as cursor:
+        cursor.execute(FUNCTIONS.format(tables=f"ARRAY[{named}]", kept_days=KEPT_DAYS, callable=CALLABLE))
 
 
 def make_ahead(connection: BaseDatabaseWrapper, table: str, at: datetime, months: int = MONTHS_AHEAD) -> list[str]:
@@ -53,29 +108,46 @@ def make_ahead(connection: BaseDatabaseWrapper, table: str, at: datetime, months
     made = []
     with connection.cursor() as cursor:
         for month in range(months + 1):
-            start, end = _month(at, month), _month(at, month + 1)
-            name = f"{table}_{start:%Y%m}"
-            cursor.execute("SELECT to_regclass(%s)", [name])
-            if cursor.fetchone() == (None,):
-                cursor.execute(
-                    f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF {table}"
-                    f" FOR VALUES FROM ('{first_uuid(start)}') TO ('{first_uuid(end)}')"
-                )
-                made.append(name)
+            start = _month(at, month)
+            cursor.execute("SELECT record_make_partition(%s, %s)", [table, start.date()])
+            if cursor.fetchone() == (True,):
+                made.append(f"{table}_{start:%Y%m}")
     return made
+
+
+def drop_before(connection: BaseDatabaseWrapper, table: str, before: datetime) -> list[str]:
+    """Drops the partitions that lie wholly before an instant; returns their names.
+
+    The database refuses what is younger than the records' term. It waits for its turn for half a second at most,
+    since everybody else would have to wait behind it: raises `OperationalError`, and the next try will do.
+    """
+    if connection.vendor != "postgresql":
+        return []
+    dropped = []
+    for name in sorted(_present(connection, table)):
+        month = datetime.strptime(name.removeprefix(f"{table}_"), "%Y%m").replace(tzinfo=UTC)
+        if _month(month, 1) <= before:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT record_drop_partition(%s, %s)", [table, month.date()])
+            dropped.append(name)
+    return dropped
 
 
 def ahead(connection: BaseDatabaseWrapper, table: str, at: datetime) -> int:
     """How many whole months after that of `at` can be written to without a break."""
     if connection.vendor != "postgresql":
         return MONTHS_AHEAD
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [table])
-        present = {name for (name,) in cursor.fetchall()}
+    present = _present(connection, table)
     months = 0
     while f"{table}_{_month(at, months):%Y%m}" in present:
         months += 1
     return months - 1
+
+
+def _present(connection: BaseDatabaseWrapper, table: str) -> set[str]:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = %s::regclass", [table])
+        return {name for (name,) in cursor.fetchall()}
 
 
 def _month(at: datetime, later: int) -> datetime:

@@ -302,7 +302,7 @@ def delete(row: models.Model) -> None:
     sql(f"DELETE FROM {row._meta.db_table} WHERE {row._meta.pk.column} = %s", key)
 
 
-def as_of_today(row: models.Model) -> models.Model:
+def as_of_today(row: models.Model) -> Any:
     """The same row, but made now."""
     twin, now = copy(row), datetime.now(UTC)
     if isinstance(twin, CheckSegment):

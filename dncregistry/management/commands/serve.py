@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+from django.db.utils import Error as DatabaseFailure
 
 from consents.management.commands import demo
 from record import clock, keys
@@ -77,10 +78,16 @@ def _demand_ready() -> None:
         keys.require()
     except ImproperlyConfigured as error:
         raise CommandError(str(error)) from error
-    executor = MigrationExecutor(connection)
-    if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+    try:
+        executor = MigrationExecutor(connection)
+        behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseFailure as error:
+        raise CommandError(f"The database cannot be asked. Look at DATABASE_URL and at the server. {error}") from error
+    if behind:
         raise CommandError("The database is behind the program. Run `manage.py migrate` as the owner of its tables.")
-    call_command("check", databases=["default"], fail_level="WARNING", stdout=io.StringIO())
+    call_command(
+        "check", databases=["default"], deploy=not settings.EMBEDDED, fail_level="WARNING", stdout=io.StringIO()
+    )
 
 
 def _server_arguments(host: str, port: int) -> list[str]:
