@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 from consents import check, receipts
 from consents.check import Answer, Asked
 from consents.terms import Reason, Verdict
+from dncregistry import metrics
 from dncregistry.schema import problems
 from dncregistry.wire import Choice, StrictSerializer, Text, demand_length
 from record import clock
@@ -177,6 +178,7 @@ class ChecksView(APIView):
             allowance = ratelimit.spend("checks", _who(credential))
             data = _read(CheckRequest, request)
             answer = check.check(_asked(data), check.read_callee(data["callee"]), credential=credential, at=at)
+        _count(answer)
         return Response(_told_of_one(answer), headers=allowance.headers())
 
 
@@ -228,6 +230,7 @@ class BatchView(APIView):
             allowance = ratelimit.spend("batch_numbers", _who(credential), cost=len(data["callees"]), bulk=True)
             callees = [check.read_callee(text, f"callees[{index}]") for index, text in enumerate(data["callees"])]
             answer = check.check_batch(_asked(data), callees, credential=credential, at=at)
+        _count(answer)
         return Response(_told_of_batch(answer), headers=allowance.headers())
 
 
@@ -283,6 +286,10 @@ def _caller(text: str) -> PhoneNumber | ServiceCode:
         return parse_caller(text)
     except NumberRefused as error:
         raise NumberRefused(error.code, field="caller") from error
+
+
+def _count(answer: Answer) -> None:
+    metrics.count_answers(answer.mode, [(ruling.verdict, ruling.reason) for ruling in answer.rulings])
 
 
 def _told_of_one(answer: Answer) -> dict[str, Any]:

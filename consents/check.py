@@ -21,6 +21,7 @@ from consents.decision import CalleeFacts, Question, Ruling, decide
 from consents.facts import Asking, Facts
 from consents.models import AllowDay, CheckRecord, CheckSegment, CheckSet
 from consents.packing import Packed
+from dncregistry import metrics
 from dncregistry.errors import Refused
 from record import clock, keys, plan
 from record.ids import uuid7
@@ -175,7 +176,8 @@ def _for_time(asked: Asked, at: datetime) -> datetime:
 
 def _answer(asked: Asked, callees: Sequence[Callee], credential: Credential, at: datetime, record: Recorder) -> Answer:
     for_time = _for_time(asked, at)
-    asking = resolve(asked, credential.firm, at)
+    with metrics.timed("names"):
+        asking = resolve(asked, credential.firm, at)
     answer = Answer(
         id=uuid7(at),
         asked=asked,
@@ -194,8 +196,10 @@ def _answer(asked: Asked, callees: Sequence[Callee], credential: Credential, at:
     with transaction.atomic(savepoint=False):
         known, rulings = rule(asking, callees, for_time)
         answer = replace(answer, rulings=rulings, policy=known.policy.version)
-        record(answer, credential, asking, known)
-        _count_allow_days(answer, asking, known)
+        with metrics.timed("record"):
+            record(answer, credential, asking, known)
+        with metrics.timed("allow_days"):
+            _count_allow_days(answer, asking, known)
     return answer
 
 

@@ -22,8 +22,9 @@ from phonenumbers import timezone
 
 from consents.decision import NO_CHANNEL, CalleeFacts, CallerFacts, Permit
 from consents.hours import OwnHours
+from dncregistry import metrics
 from dncregistry.errors import CannotRule, Refused
-from record import keys
+from record import clock, keys
 from record.numbers import PhoneNumber
 from telemarketers import policy as policies
 from telemarketers.policy import PolicyAt, Rules
@@ -80,14 +81,14 @@ def gather(asking: Asking, callees: Sequence[PhoneNumber], at: datetime) -> Fact
 
 def _caller_facts(asking: Asking, rows: dict[str, list[Row]], at: datetime) -> CallerFacts:
     principal_is_other = asking.principal != asking.firm
-    sanctions = [row for row in rows["sanction"] if _time(row.starts) <= at]
+    sanctions = [row for row in rows["sanction"] if clock.aware(row.starts) <= at]
     upcoming = [
         row.starts
         for row in rows["sanction"]
-        if _time(row.starts) > at and asking.kind in barred_kinds([(row.word or "", bool(row.b))])
+        if clock.aware(row.starts) > at and asking.kind in barred_kinds([(row.word or "", bool(row.b))])
     ]
     rests_on = [*rows["approval"], *rows["mandate"], *rows["calling"], *rows["licence"], *rows["matter"]]
-    ends = [_time(end) for end in [*(row.ends for row in rests_on), *upcoming] if end is not None]
+    ends = [clock.aware(end) for end in [*(row.ends for row in rests_on), *upcoming] if end is not None]
 
     def standing(firm: int | None) -> Standing:
         return Standing(
@@ -154,8 +155,8 @@ def _permit(row: Row) -> Permit:
         id=row.a or 0,
         matter=row.c,
         channels=Channel(row.b or 0),
-        starts=_time(row.starts),
-        ends=_time(row.ends),
+        starts=clock.aware(row.starts),
+        ends=clock.aware(row.ends),
         ended=bool(row.word),
         cap_days=row.d,
     )
@@ -174,7 +175,7 @@ def _policy(rows: list[Row]) -> PolicyAt:
         rules = _rules(document)
     except Refused as refused:
         raise CannotRule(_("The policy in force cannot be read. The registry's operator must see to it.")) from refused
-    return PolicyAt(row.a or 0, version, rules, None if row.ends is None else _time(row.ends))
+    return PolicyAt(row.a or 0, version, rules, None if row.ends is None else clock.aware(row.ends))
 
 
 @lru_cache(maxsize=16)
@@ -285,17 +286,10 @@ def _read(asking: Asking, pseudonyms: Sequence[bytes], at: datetime) -> list[Row
         "purpose": asking.purpose,
         "matter": asking.matter,
     }
-    with connection.cursor() as cursor:
+    with metrics.timed("facts"), connection.cursor() as cursor:
         cursor.execute(sql, parameters | asked | ranges)
         return [Row(*columns) for columns in cursor.fetchall()]
 
 
 def _placeholders(names: Iterable[str]) -> str:
     return ", ".join(f"%({name})s" for name in names) or "NULL"
-
-
-def _time(stored: Any) -> datetime:
-    """An aware instant. SQLite keeps UTC without saying so, as text where it cannot see the column's type."""
-    instant = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
-    assert isinstance(instant, datetime)
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 from drf_standardized_errors.formatter import flatten_errors
 from rest_framework import exceptions
 
+from dncregistry import metrics
 from dncregistry.breaker import NotAnswering
 from dncregistry.errors import CannotRule, Refused
 
@@ -39,6 +40,8 @@ def problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None
         error = exceptions.PermissionDenied()
     if isinstance(error, Refused):
         errors = [{"field": error.field, "code": error.code, "detail": str(error.detail)}] if error.field else []
+        if isinstance(error, CannotRule):
+            metrics.UNANSWERED.inc()
         body = body_of(error.status, error.code, str(error.detail), errors)
         headers = error.headers()
     elif isinstance(error, exceptions.ValidationError):

@@ -5,13 +5,16 @@ A door asks once a request and passes the answer on as `at`; nothing below a doo
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
+from dncregistry import metrics
 from dncregistry.errors import CannotRule
-from record.models import Event
+from record import partitions
+from record.ids import first_uuid
 
 # Past this the two clocks cannot both be trusted, and neither can a ruling that depends on the hour.
 TOLERANCE = timedelta(seconds=2)
@@ -20,16 +23,36 @@ TOLERANCE = timedelta(seconds=2)
 def now() -> datetime:
     """The primary database's time, aware, in UTC.
 
-    Raises `CannotRule` if it differs from this process's by over two seconds or lies before the newest
-    event: a clock set back would date a revocation before the grant that it ends.
+    Raises `CannotRule` if it differs from this process's by over two seconds, or if the record holds an event or a
+    check from the future: a clock set back would date a revocation before the grant that it ends.
     """
-    here = datetime.now(UTC)
-    stated, newest = _database_time(here)
-    if not here - TOLERANCE <= stated <= datetime.now(UTC) + TOLERANCE:
+    with metrics.timed("clock"):
+        reading = read()
+    if reading.difference > TOLERANCE:
         raise CannotRule(_("The clocks of the registry disagree. Try again shortly."))
-    if newest is not None and newest - stated > TOLERANCE:
+    if reading.is_behind_its_record:
         raise CannotRule(_("The registry's clock is behind its own record. Try again shortly."))
-    return stated
+    return reading.stated
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    stated: datetime
+    difference: timedelta  # between the database's clock and this process's, either way
+    is_behind_its_record: bool
+
+
+def read() -> Reading:
+    """What the database's clock says, and whether it can be believed. One statement."""
+    here = datetime.now(UTC)
+    stated, newest_event, has_later_check = _ask(here)
+    after = datetime.now(UTC)
+    return Reading(
+        stated,
+        # The database read its clock between our two looks at ours.
+        max(here - stated, stated - after, timedelta(0)),
+        has_later_check or (newest_event is not None and newest_event - stated > TOLERANCE),
+    )
 
 
 def iso(at: datetime) -> str:
@@ -37,13 +60,25 @@ def iso(at: datetime) -> str:
     return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 
-def _database_time(here: datetime) -> tuple[datetime, datetime | None]:
-    newest = Event.objects.order_by("-id").values_list("at", flat=True)[:1]
-    if connection.vendor == "sqlite":
-        # SQLite runs in this process: there is only one clock, and SQL's own is cut to milliseconds.
-        return here, newest.first()
-    sql, params = newest.query.sql_with_params()
+def _ask(here: datetime) -> tuple[datetime, datetime | None, bool]:
+    """The database's time, the newest event's, and whether there is a check from after `here` and the tolerance.
+
+    A check's id tells its time, and only months that could hold such an id are looked at.
+    """
+    later = first_uuid(here + TOLERANCE)
+    checks = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE id > %s)" for table in partitions.partitioned())
+    # SQLite runs in this process: there is only one clock, and SQL's own is cut to milliseconds.
+    clock = "clock_timestamp()" if connection.vendor == "postgresql" else "NULL"
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT clock_timestamp(), ({sql})", params)
-        row: tuple[datetime, datetime | None] = cursor.fetchone()
-    return row[0].astimezone(UTC), row[1]
+        cursor.execute(
+            f"SELECT {clock}, (SELECT at FROM record_event ORDER BY id DESC LIMIT 1), {checks}",
+            [later if connection.vendor == "postgresql" else later.hex] * len(partitions.partitioned()),
+        )
+        stated, newest, has_later_check = cursor.fetchone()
+    return (stated or here).astimezone(UTC), newest and aware(newest), bool(has_later_check)
+
+
+def aware(stored: datetime | str) -> datetime:
+    """An aware instant. SQLite keeps UTC without saying so, as text where it cannot see the column's type."""
+    instant = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 
 from django.utils.translation import gettext_lazy as _
 
+from dncregistry import metrics
 from dncregistry.errors import Refused
 from telemarketers.models import Credential
 from telemarketers.terms import Mode, Scope
@@ -78,7 +79,8 @@ def authenticate(key: str, at: datetime) -> Credential:
     """The credential of a presented key, with its firm. Raises `Unauthenticated`."""
     credential: Credential | None = None
     if KEY.fullmatch(key):
-        credential = Credential.objects.in_force(at).select_related("firm").filter(digest=digest(key)).first()
+        with metrics.timed("credential"):
+            credential = Credential.objects.in_force(at).select_related("firm").filter(digest=digest(key)).first()
     if credential is None:
         raise Unauthenticated(
             "invalid_key", _("This key is unknown, revoked or expired. Use one that your firm holds now.")

@@ -14,6 +14,7 @@ from dncregistry.errors import CannotRule
 from record import clock
 from record.models import Event
 from record.terms import ActorKind, Verb
+from tests.world import World
 
 MUCH, LITTLE = timedelta(seconds=4), timedelta(seconds=1)  # of two seconds' tolerance
 
@@ -84,6 +85,14 @@ def test_once_an_event_bears_the_right_time_the_clock_is_trusted_again(db: None)
     cannot_rule()
     event(datetime.now(UTC))
     clock.now()  # it raises nothing
+
+
+def test_a_check_of_the_future_says_so_too(w: World) -> None:
+    w.ask(at=datetime.now(UTC) + LITTLE)
+    clock.now()  # it raises nothing
+    w.ask(at=datetime.now(UTC) + MUCH)
+    with translation.override("en"):
+        assert "behind its own record" in str(cannot_rule().detail)
 
 
 # --- the two clocks differ -----------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from django.db.backends.postgresql import base
 from psycopg import IsolationLevel, errors
 from psycopg.abc import PQGen
 
-from dncregistry import breaker, deadline
+from dncregistry import breaker, deadline, metrics
 
 # For a connection of a door, so that the server too gives up what nobody waits for any more: a lock, a slow plan.
 # A little less than the deadline: a server that says so is alive, and keeps the breaker closed.
@@ -41,6 +41,10 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    def _commit(self) -> Any:
+        with metrics.timed("commit"):
+            return super()._commit()  # type: ignore[misc]  # not in the stubs
+
     def ensure_connection(self) -> None:
         breaker.database.demand_closed()
         super().ensure_connection()

@@ -9,13 +9,17 @@ from django.db import connections
 from django.db.backends.sqlite3 import base
 from django.db.utils import OperationalError
 
-from dncregistry import breaker, deadline
+from dncregistry import breaker, deadline, metrics
 
 # How often a running query looks at the time, in steps of SQLite's virtual machine: every millisecond or so.
 STEPS = 20_000
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    def _commit(self) -> Any:
+        with metrics.timed("commit"):
+            return super()._commit()  # type: ignore[misc]  # not in the stubs
+
     def ensure_connection(self) -> None:
         breaker.database.demand_closed()
         super().ensure_connection()
