@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from django.db.utils import OperationalError
 
-from dncregistry import deadline, metrics
+from dncregistry import deadline
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,6 @@ class Breaker:
             if self._open:
                 return
             self._open = True
-            metrics.BREAKER_OPEN.set(1)
         log.error("the database does not answer; requests are told so until it does")
         threading.Thread(target=self._close_when, args=(answers,), name="database-probe", daemon=True).start()
 
@@ -56,7 +55,6 @@ class Breaker:
         while not answers():
             pause.wait(TRIES_EVERY)
         self._open = False
-        metrics.BREAKER_OPEN.set(0)
         log.warning("the database answers again")
 
 

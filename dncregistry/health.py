@@ -1,19 +1,27 @@
-"""Does the process live (`/healthz`), and can it rule (`/readyz`)?"""
+"""Does the process live (`/healthz`), can it rule (`/readyz`), and what has it measured (`/metrics`)?"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from hmac import compare_digest
+from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connection
 from django.db.utils import Error as DatabaseFailure
+from django.http import HttpResponse
+from django.utils.translation import gettext_lazy as _
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from consents.models import CheckRecord
+from dncregistry import metrics, vitals
 from dncregistry.errors import Refused
 from record import clock, guards, keys, partitions, stored_numbers
+from telemarketers import credentials
 from telemarketers import policy as policies
 from telemarketers.models import Policy
 
@@ -31,10 +39,46 @@ class ReadyView(APIView):
     schema = None
 
     def get(self, request: Request) -> Response:
-        """200 if every part that a ruling needs is there, else 503; each part with "ok" or what is wrong."""
+        """200 if every part that a ruling needs is there, else 503; each part with "ok" or what is wrong.
+
+        The vital signs are told beside them, and change nothing about the status.
+        """
         parts = {name: _state(part) for name, part in PARTS.items()}
         ready = all(state == "ok" for state in parts.values())
-        return Response({"status": "ready" if ready else "not ready", "parts": parts}, status=200 if ready else 503)
+        told = {"status": "ready" if ready else "not ready", "parts": parts, "vitals": _vitals()}
+        return Response(told, status=200 if ready else 503)
+
+
+class MetricsView(APIView):
+    http_method_names = ("get", "head")
+    schema = None
+
+    def get(self, request: Request) -> HttpResponse:
+        """Everything measured, in Prometheus' text format, for whoever presents METRICS_TOKEN."""
+        token = credentials.presented(request.META.get("HTTP_AUTHORIZATION", ""))
+        if not settings.METRICS_TOKEN or not compare_digest(token.encode(), settings.METRICS_TOKEN.encode()):
+            raise credentials.Unauthenticated("invalid_key", _("Send METRICS_TOKEN as “Authorization: Bearer …”."))
+        registry = metrics.registry()
+        told = generate_latest(registry) + generate_latest(_of_vitals())
+        return HttpResponse(told, content_type=CONTENT_TYPE_LATEST)
+
+
+def _vitals() -> dict[str, dict[str, Any]]:
+    return {
+        name: {
+            "value": figure,
+            **({"most": vital.most} if vital.most is not None else {"least": vital.least}),
+            "state": "look" if vital.is_bad(figure) else "ok",
+        }
+        for name, figure in vitals.measure().items()
+        for vital in [vitals.VITALS[name]]
+    }
+
+
+def _of_vitals() -> CollectorRegistry:
+    registry = CollectorRegistry()
+    registry.register(vitals.VitalsCollector())
+    return registry
 
 
 def _state(part: Callable[[], str]) -> str:

@@ -10,9 +10,11 @@ import collections
 import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.samples import Sample
 
 ANSWERS = Counter("dnc_answers", "Numbers answered", ["mode", "verdict", "reason"])
 UNANSWERED = Counter("dnc_unanswered", "Requests answered 503: no ruling could be given")
@@ -25,7 +27,6 @@ STATEMENT_SECONDS = Histogram(
     ["statement"],
     buckets=(0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
 )
-BREAKER_OPEN = Gauge("dnc_breaker_open", "1 while a process does not ask the database", multiprocess_mode="livemax")
 
 
 def timed(statement: str) -> AbstractContextManager[object]:
@@ -47,3 +48,20 @@ def registry() -> CollectorRegistry:
     everything = CollectorRegistry()
     MultiProcessCollector(everything)  # type: ignore[no-untyped-call]
     return everything
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What was measured so far."""
+
+    samples: list[Sample]
+
+    def total(self, name: str) -> float:
+        return sum(sample.value for sample in self.samples if sample.name == name)
+
+    def by(self, label: str, name: str) -> dict[str, float]:
+        return {sample.labels[label]: sample.value for sample in self.samples if sample.name == name}
+
+
+def totals() -> Totals:
+    return Totals([sample for family in registry().collect() for sample in family.samples])

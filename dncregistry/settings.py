@@ -50,6 +50,11 @@ KEYS_DIR = Path(required_in_production("KEYS_DIR", default=str(VAR_DIR / "keys")
 # After a change of name the earlier ones follow, with commas between.
 RECEIPT_ISSUERS = required_in_production("RECEIPT_ISSUER", default="https://registry.example").split(",")
 
+# Who may read /metrics; in production nobody until it is set.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="") or (
+    secret_file(VAR_DIR / "metrics_token", lambda: secrets.token_urlsafe(32).encode()).decode() if EMBEDDED else ""
+)
+
 ROOT_URLCONF = "dncregistry.urls"
 WSGI_APPLICATION = "dncregistry.wsgi.application"
 
@@ -210,7 +215,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=not EMBEDDED)
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if not EMBEDDED else None
 # Probes ask over plain HTTP, from inside.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 0 if EMBEDDED else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not EMBEDDED
 SECURE_HSTS_PRELOAD = not EMBEDDED

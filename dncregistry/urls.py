@@ -14,6 +14,7 @@ urlpatterns = [
     path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema")),
     path("healthz", health.HealthView.as_view()),
     path("readyz", health.ReadyView.as_view()),
+    path("metrics", health.MetricsView.as_view()),
 ]
 
 handler400 = "dncregistry.rest.bad_request"

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import connection
 from django.test import Client
+from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
+from dncregistry import vitals
 from record import guards, keys
-from tests.world import World
+from tests.world import ALICE, BOB, LOANS_LINE, World
 
 PARTS = ["clock", "keys", "guards", "policy", "partitions"]
 
@@ -20,14 +26,16 @@ def test_a_registry_that_can_rule_is_ready(w: World, client: Client) -> None:
     answer = client.get("/readyz")
 
     assert answer.status_code == 200
-    assert answer.json() == {"status": "ready", "parts": dict.fromkeys(PARTS, "ok")}
+    assert answer.json()["status"] == "ready"
+    assert answer.json()["parts"] == dict.fromkeys(PARTS, "ok")
 
 
 def test_without_a_policy_it_is_not(db: None, client: Client) -> None:
     answer = client.get("/readyz")
 
     assert answer.status_code == 503
-    assert answer.json() == {"status": "not ready", "parts": {**dict.fromkeys(PARTS, "ok"), "policy": "none in force"}}
+    assert answer.json()["status"] == "not ready"
+    assert answer.json()["parts"] == {**dict.fromkeys(PARTS, "ok"), "policy": "none in force"}
 
 
 def test_without_a_guard_it_is_not(w: World, client: Client) -> None:
@@ -96,3 +104,97 @@ def test_probes_ask_over_plain_http(w: World, client: Client, settings: Settings
     assert Client().get("/healthz").status_code == 200
     assert Client().get("/readyz").status_code == 200
     assert Client().get("/api/v1/callers/95588").status_code == 301
+
+
+# --- what is measured ----------------------------------------------------------------------------------
+
+
+def scrape(client: Client, settings: Settings) -> dict[str, float]:
+    answer = client.get("/metrics", headers={"Authorization": f"Bearer {settings.METRICS_TOKEN}"})
+    assert answer.status_code == 200
+    families = text_string_to_metric_families(answer.content.decode())
+    return {
+        sample.name + "".join(f" {value}" for _name, value in sorted(sample.labels.items())): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+def test_answers_are_counted_by_reason_and_statements_timed(all_day: World, client: Client, settings: Settings) -> None:
+    before = scrape(client, settings)
+    asked = {"caller": LOANS_LINE, "purpose": "loan_finance", "channel": "voice"}
+    for path, callees in (("checks", {"callee": ALICE.e164}), ("checks/batch", {"callees": [BOB.e164, "12345"]})):
+        answer = client.post(
+            f"/api/v1/{path}",
+            {**asked, **callees},
+            content_type="application/json",
+            headers={"Authorization": f"Bearer {all_day.key}"},
+        )
+        assert answer.status_code == 200
+    after = scrape(client, settings)
+
+    def gained(name: str) -> float:
+        return after[name] - before.get(name, 0)
+
+    assert gained("dnc_answers_total live no_authorization block") == 2
+    assert gained("dnc_answers_total live invalid_number block") == 1
+    assert gained("dnc_group_size_count") == 2
+    assert gained("dnc_group_size_sum") == 3
+    for statement in ("clock", "credential", "names", "facts", "record", "allow_days"):
+        assert gained(f"dnc_statement_seconds_count {statement}") == 2
+        assert gained(f"dnc_statement_seconds_sum {statement}") > 0
+
+
+def test_questions_without_an_answer_are_counted(w: World, client: Client, settings: Settings) -> None:
+    """No policy of the world permits calls from a firm whose clock is behind: the record has a check of the future."""
+    before = scrape(client, settings)["dnc_unanswered_total"]
+    w.ask(at=datetime.now(UTC) + timedelta(seconds=5))
+    asked = {"callee": ALICE.e164, "caller": LOANS_LINE, "purpose": "loan_finance", "channel": "voice"}
+    headers = {"Authorization": f"Bearer {w.key}"}
+    assert client.post("/api/v1/checks", asked, content_type="application/json", headers=headers).status_code == 503
+    assert scrape(client, settings)["dnc_unanswered_total"] == before + 1
+
+
+@pytest.mark.parametrize("header", [{}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic abc"}])
+def test_nobody_reads_the_measures_without_the_token(client: Client, db: None, header: dict[str, str]) -> None:
+    assert client.get("/metrics", headers=header).status_code == 401
+
+
+def test_without_a_token_nobody_reads_them(client: Client, db: None, settings: Settings) -> None:
+    settings.METRICS_TOKEN = ""
+    assert client.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 401
+
+
+def test_every_vital_sign_is_told_with_its_threshold(w: World, client: Client, settings: Settings) -> None:
+    told = client.get("/readyz").json()["vitals"]
+    assert set(told) == set(vitals.VITALS)
+    for name, vital in vitals.VITALS.items():
+        assert {"most": vital.most, "least": vital.least}[next(iter(set(told[name]) - {"value", "state"}))] is not None
+    scraped = scrape(client, settings)
+    assert {f"dnc_{name}" for name in vitals.VITALS} <= set(scraped)
+
+
+def test_a_sign_past_its_threshold_says_so_and_leaves_the_registry_ready(
+    w: World, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = replace(vitals.VITALS["clock_difference_seconds"], most=-1)
+    monkeypatch.setitem(vitals.VITALS, "clock_difference_seconds", strict)
+    answer = client.get("/readyz")
+    assert answer.status_code == 200
+    assert answer.json()["vitals"]["clock_difference_seconds"]["state"] == "look"
+    assert answer.json()["vitals"]["partitions_ahead"]["state"] == "ok"
+
+
+def test_what_cannot_be_measured_is_bad() -> None:
+    assert vitals.Vital("", lambda _: None, most=1).is_bad(None)
+    assert vitals.Vital("", lambda _: None, least=1).is_bad(0.5)
+    assert not vitals.Vital("", lambda _: None, least=1).is_bad(1)
+    assert not vitals.Vital("", lambda _: None, most=1).is_bad(1)
+    assert vitals.Vital("", lambda _: None, most=1).is_bad(1.5)
+
+
+def test_operations_documents_every_vital_sign_with_its_threshold() -> None:
+    text = (Path(django_settings.BASE_DIR) / "docs" / "operations.md").read_text(encoding="utf-8")
+    for name, vital in vitals.VITALS.items():
+        bound = f"over {vital.most:g}" if vital.most is not None else f"under {vital.least:g}"
+        assert re.search(rf"^\| `{name}` \| [^|]+ \| {bound} \|", text, re.MULTILINE), name
