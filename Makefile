@@ -9,7 +9,7 @@ IN_VENV := .venv/bin/python
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test check lint types arrows migrations system schema schema-is-current clean
+.PHONY: help run test bench check lint types arrows migrations system schema schema-is-current clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -19,6 +19,9 @@ run: .venv/.runs ## start the registry with demonstration data on PORT (8000)
 
 test: .venv/.tests ## pass every test, on SQLite and (if it is installed) on PostgreSQL; ARGS go to pytest
 	@exec $(IN_VENV) -m tests.run $(ARGS)
+
+bench: .venv/.tests ## measure single checks beside an echo and a plain view, on both databases (needs wrk)
+	@exec $(IN_VENV) -m bench.checks $(ARGS)
 
 check: lint types arrows migrations system schema-is-current ## every gate that needs no test
 

@@ -53,9 +53,13 @@ class Served:
             env=self.environment,
             stdout=subprocess.PIPE,
             text=True,
-            timeout=60,
+            timeout=600,
             check=True,
         ).stdout
+
+    def run(self, program: str) -> str:
+        """What a program prints that knows the registry's models and settings."""
+        return self.manage("shell", "--no-imports", "--command", program)
 
     def processes(self) -> set[int]:
         """Every process of the registry's session."""
