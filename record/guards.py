@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from django.apps import AppConfig, apps
+from django.apps.registry import Apps
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -164,11 +165,14 @@ def guarded(app_label: str | None = None) -> Iterable[tuple[type[models.Model], 
                 yield model, guard
 
 
-def install(connection: BaseDatabaseWrapper, app_label: str | None = None) -> None:
-    """Puts every guard in place; safe to run again."""
+def install(connection: BaseDatabaseWrapper, app_label: str | None = None, state: Apps = apps) -> None:
+    """Puts every guard in place, on the tables and columns that there are in `state`; safe to run again."""
     with connection.cursor() as cursor:
         for model, guard in guarded(app_label):
-            for name, statement in _statements(model, guard, connection).items():
+            if model._meta.label_lower not in state_labels(state):
+                continue
+            as_migrated = state.get_model(model._meta.label_lower)
+            for name, statement in _statements(as_migrated, guard, connection).items():
                 if connection.vendor == "sqlite":
                     cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
                 cursor.execute(statement)
@@ -194,9 +198,14 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
     ]
 
 
-def install_after_migrate(*, using: str, app_config: AppConfig, **_: Any) -> None:
-    """Receiver of `post_migrate`: that app's guards, on the database just migrated."""
-    install(connections[using], app_config.label)
+def install_after_migrate(*, using: str, app_config: AppConfig, apps: Apps = apps, **_: Any) -> None:
+    """Receiver of `post_migrate`: that app's guards, on the database just migrated, forward or back."""
+    install(connections[using], app_config.label, apps)
+
+
+def state_labels(state: Apps) -> set[str]:
+    """The models that there are, after a migration back perhaps fewer than the program has."""
+    return {model._meta.label_lower for model in state.get_models(include_auto_created=True)}
 
 
 def _statements(model: type[models.Model], guard: Guard, connection: BaseDatabaseWrapper) -> Statements:

@@ -87,7 +87,9 @@ CALLABLE = "record_make_partition(text, date), record_drop_partition(text, date)
 
 def make_after_migrate(*, using: str, app_config: AppConfig, **_: Any) -> None:
     """Receiver of `post_migrate`: a new table can be written to at once."""
-    tables = partitioned(app_config.label)
+    tables = [
+        table for table in partitioned(app_config.label) if table in connections[using].introspection.table_names()
+    ]
     if tables and connections[using].vendor == "postgresql":
         install_functions(connections[using])
     for table in tables:

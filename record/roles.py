@@ -31,7 +31,10 @@ def grant(connection: BaseDatabaseWrapper, role: str, app_config: AppConfig) -> 
     with connection.cursor() as cursor:
         cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app))
         cursor.execute(sql.SQL("GRANT SELECT ON django_migrations TO {}").format(app))
+        tables = connection.introspection.table_names(cursor)
         for model in app_config.get_models(include_auto_created=True):
+            if model._meta.db_table not in tables:  # after a migration back
+                continue
             table = sql.Identifier(model._meta.db_table)
             cursor.execute(sql.SQL("REVOKE ALL ON {} FROM {}").format(table, app))
             rights = sql.SQL(", ".join(rights_on(model)))
