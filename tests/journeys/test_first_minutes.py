@@ -38,7 +38,7 @@ class Server:
             **{
                 name: value
                 for name, value in os.environ.items()
-                if name not in ("DATABASE_URL", "REDIS_URL", "KEYS_DIR")
+                if name not in ("DATABASE_URL", "REDIS_URL", "KEYS_DIR", "OUTER_KEYS_DIR")
             },
             "VAR_DIR": str(folder),
             "PORT": str(self.port),
