@@ -10,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -115,7 +115,7 @@ def left_under(key_id: int) -> int:
     return Number.objects.filter(key=key_id).count()
 
 
-def sweep(key_id: int) -> Iterator[int]:
+def sweep(key_id: int) -> Generator[int, None, None]:
     """Moves the numbers under an old key to the newest in use, a few at a time; yields how many each time.
 
     When it ends none is left. Safe to be killed, run again, and run by two at once. Raises `Refused`
