@@ -181,9 +181,12 @@ def guarded(app_label: str | None = None) -> Iterable[tuple[type[models.Model], 
 
 
 def install(connection: BaseDatabaseWrapper, app_label: str | None = None) -> None:
-    """Puts every guard in place; safe to run again."""
+    """Puts every guard in place on the tables that there are (fewer after a migration back); safe to run again."""
     with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
         for model, guard in guarded(app_label):
+            if model._meta.db_table not in tables:
+                continue
             for name, statement in _statements(model, guard, connection).items():
                 if connection.vendor == "sqlite":
                     cursor.execute(f"DROP TRIGGER IF EXISTS {name}")

@@ -68,6 +68,9 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
 }
 
 
+SUFFIXES = (".key", ".pem")  # other files are none of ours
+
+
 class KeyFile(NamedTuple):
     """A key's file; `state` is what stands between number and suffix: nothing, "next" or "pub"."""
 
@@ -148,18 +151,19 @@ def folder(name: str) -> Path:
 
 def files(name: str) -> list[KeyFile]:
     """Every key in the folder by its number: a retired one before one in use, that before the next."""
-    found = (_file(name, folder(name) / each) for each in _names(name))
-    return sorted(found, key=lambda file: (file.id, file.state != "pub"))
+    place = folder(name)
+    return sorted(
+        (_file(name, place / each) for each in _names(place)), key=lambda file: (file.id, file.state != "pub")
+    )
 
 
-def _names(name: str) -> tuple[str, ...]:
-    """Of the keys in the folder: one system call or two, 6 µs, so that it can be asked at every check."""
-    suffix = Path(KINDS[name][0]).suffix
+def _names(place: Path) -> tuple[str, ...]:
+    """Of the keys in a folder. A system call or two, so that it can be asked at every check."""
     try:
-        listed = os.listdir(folder(name))  # noqa: PTH208  (iterdir makes a Path of each)
-        return tuple(sorted(each for each in listed if each.endswith(suffix)))
+        listed = os.listdir(place)  # noqa: PTH208  (iterdir makes a Path of each)
     except OSError:  # no folder is a folder without keys, and so is what cannot be listed
         return ()
+    return tuple(sorted(each for each in listed if each.endswith(SUFFIXES)))
 
 
 def _file(name: str, path: Path) -> KeyFile:
@@ -209,21 +213,22 @@ def _remembered(name: str, read: Callable[[list[KeyFile]], Keys]) -> Keys:
     Nothing that was retired is used once its file is gone. What was added and cannot be read changes nothing for
     a process at work: `require`, and so `/readyz`, speaks of it.
     """
-    names, known = _names(name), _memory.get(name)
-    if known and known.place != folder(name):
+    place, known = folder(name), _memory.get(name)
+    names = _names(place)
+    if known and known.place != place:
         known = None
     if known and known.names == names:
         return cast(Keys, known.keys)
     try:
         keys = read(needed(name))
     except ImproperlyConfigured:
-        if names != _names(name):  # a file was renamed while we read
+        if names != _names(place):  # a file was renamed while we read
             return _remembered(name, read)
         if known is None or not set(known.names) <= set(names):
             raise
         return cast(Keys, known.keys)
     # Filed under the names from before: if they changed while we read, the next call reads again.
-    _memory[name] = _Read(folder(name), names, keys)
+    _memory[name] = _Read(place, names, keys)
     return keys
 
 

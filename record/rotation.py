@@ -121,10 +121,8 @@ def sweep(key_id: int) -> Generator[int, None, None]:
     When it ends none is left. Safe to be killed, run again, and run by two at once. Raises `Refused`
     (`number_unreadable`) rather than move what the old key does not open.
     """
-    in_use = stored_numbers.keys_in_use()
-    pseudonymizer, _found = stored_numbers.under_keys_in_use(lambda _pseudonymizer: (in_use, None))
     while Number.objects.filter(key=key_id).exists():
-        last = 0
+        pseudonymizer, last = stored_numbers.pseudonymizer_in_use(), 0
         while moved := _move(pseudonymizer, key_id, after=last):
             last = moved[-1]
             yield len(moved)

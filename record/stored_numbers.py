@@ -100,7 +100,12 @@ def keys_for_writing() -> Pseudonymizer:
         # after this one therefore sees every key announced. SQLite has one writer, and we are it.
         with connection.cursor() as cursor:
             cursor.execute("LOCK TABLE record_keyinuse IN SHARE MODE")
-    in_use = keys_in_use()
+    return pseudonymizer_in_use()
+
+
+def pseudonymizer_in_use(alias: str = "default") -> Pseudonymizer:
+    """Under the keys in use, and no others. Raises `CannotRule` as above."""
+    in_use = keys_in_use(alias)
     pseudonymizer, _found = under_keys_in_use(lambda _pseudonymizer: (in_use, None))
     return pseudonymizer.only(in_use.keys())
 
@@ -114,10 +119,9 @@ def are_readable(alias: str = "default") -> bool:
     """Tries the newest number under each key in use. True of tables that are not there yet."""
     if KeyInUse._meta.db_table not in connections[alias].introspection.table_names():
         return True
-    in_use = keys_in_use(alias)
     try:
-        pseudonymizer, _found = under_keys_in_use(lambda _pseudonymizer: (in_use, None))
-        for key in in_use:
+        pseudonymizer = pseudonymizer_in_use(alias)
+        for key in pseudonymizer.key_ids:
             newest = Number.objects.using(alias).filter(key=key).order_by("-pk").first()
             if newest:
                 pseudonymizer.reveal(key, bytes(newest.pseudonym))

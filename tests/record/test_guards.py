@@ -673,6 +673,14 @@ def test_a_guard_put_back_guards(w: World) -> None:
             Event.objects.update(at=NOW)
 
 
+def test_after_a_migration_back_the_tables_that_are_left_get_their_guards(db: None) -> None:
+    with tried():
+        sql("ALTER TABLE record_keyinuse RENAME TO not_there_yet")
+        drop("record_event_append_only_delete", "record_event")
+        guards.install(connection, "record")
+        assert guards.missing(connection) == []
+
+
 def test_the_system_check_names_a_missing_guard_and_the_remedy(db: None) -> None:
     with tried():
         drop("record_event_append_only_delete", "record_event")
