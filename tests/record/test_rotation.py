@@ -532,13 +532,14 @@ if connection.vendor == "postgresql":  # SQLite has one writer at a time
                 with pytest.raises(StillWaiting):
                     announced.result(timeout=0.5)
                 # Who comes later waits for the announcement, and then finds what was written before it.
+                # It has looked for ALICE before there was a row of hers to see.
                 later = others.submit(
-                    alone, lambda: (committed.hold(CAROL).number.key, committed.hold(ALICE).number_id)
+                    alone, lambda: (committed.hold(ALICE).number_id, committed.hold(CAROL).number.key)
                 )
                 with pytest.raises(StillWaiting):
                     later.result(timeout=0.5)
             announced.result(timeout=10)
-            assert later.result(timeout=10) == (2, number_id(ALICE))
+            assert later.result(timeout=10) == (number_id(ALICE), 2)
         assert Number.objects.filter(key=1).count() == 1
 
     def test_reading_waits_for_nobody(place: Path, committed: World) -> None:
