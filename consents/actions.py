@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from consents.models import MINUTES_OF_DAY, Authorization, Holding, Preference, Refusal, Registration, Subscriber
 from consents.terms import Ended, HoldingSource
 from dncregistry.errors import Refused
-from record import keys, ledger
+from record import ledger, stored_numbers
 from record.ledger import Actor
 from record.models import Number
 from record.numbers import PhoneNumber
@@ -32,9 +32,8 @@ from telemarketers.terms import ALL_CHANNELS, Channel, PurposeKind
 
 
 def number_row(number: PhoneNumber) -> Number | None:
-    """The number's row if the registry has met it, under whichever live key."""
-    pseudonyms = [pseudonym for _key, pseudonym in keys.pseudonymizer().pseudonyms(number)]
-    return Number.objects.filter(pseudonym__in=pseudonyms).first()
+    """The number's row if the registry has met it, under whichever key."""
+    return stored_numbers.find(number)
 
 
 def holding_of(number: PhoneNumber, at: datetime) -> Holding | None:
@@ -46,11 +45,7 @@ def holding_of(number: PhoneNumber, at: datetime) -> Holding | None:
 @transaction.atomic
 def hold(*, number: PhoneNumber, source: HoldingSource, by: Actor, at: datetime) -> Holding:
     """The present holding of a number; if it has none, a new one that nobody has claimed yet."""
-    row = number_row(number)
-    if row is None:
-        key, pseudonym = keys.pseudonymizer().pseudonyms(number)[0]
-        # Two first mentions at once: the second finds the first one's row.
-        row, _new = Number.objects.get_or_create(pseudonym=pseudonym, defaults={"key": key})
+    row = stored_numbers.meet(number)
     present: Holding | None = row.holdings.in_force(at).first()
     if present is not None:
         return present

@@ -23,6 +23,7 @@ from dncregistry.schema import problems
 from dncregistry.wire import Choice, StrictSerializer, Text, demand_length
 from record import clock
 from record.numbers import NumberRefused, PhoneNumber, ServiceCode, parse_caller
+from record.rotation import KEY_SET_MAX_AGE
 from telemarketers import credentials, ratelimit
 from telemarketers.actions.firms import valid_credit_code
 from telemarketers.models import Credential
@@ -246,7 +247,8 @@ class KeySetView(APIView):
         auth=[],
     )
     def get(self, request: Request) -> Response:
-        return Response(receipts.jwk_set(), headers={"Cache-Control": "public, max-age=3600"})
+        max_age = int(KEY_SET_MAX_AGE.total_seconds())
+        return Response(receipts.jwk_set(), headers={"Cache-Control": f"public, max-age={max_age}"})
 
 
 def _credential(request: Request, scope: Scope, at: datetime) -> Credential:

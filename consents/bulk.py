@@ -10,7 +10,7 @@ from django.db import connection, transaction
 from consents import actions
 from consents.models import Holding, Registration
 from consents.terms import HoldingSource
-from record import bulk, keys, ledger
+from record import bulk, ledger, stored_numbers
 from record.ledger import Actor
 from record.numbers import PhoneNumber
 from record.terms import Verb
@@ -43,7 +43,7 @@ def register_all(numbers: Iterable[PhoneNumber], *, source: HoldingSource, by: A
 
 def _meet_all(numbers: Iterable[PhoneNumber]) -> list[int]:
     """The ids of the numbers' rows, made where the registry had not met a number yet."""
-    pseudonymizer = keys.pseudonymizer()
+    pseudonymizer = stored_numbers.keys_for_writing()
     current = pseudonymizer.current.id
     wanted = list(dict.fromkeys(numbers))
     met: dict[PhoneNumber, int] = {}

@@ -23,7 +23,7 @@ from consents.models import AllowDay, CheckRecord, CheckSegment, CheckSet
 from consents.packing import Packed
 from dncregistry import metrics
 from dncregistry.errors import Refused
-from record import clock, keys, plan
+from record import clock, plan
 from record.ids import uuid7
 from record.masking import mask_numbers
 from record.numbers import NumberRefused, PhoneNumber, ServiceCode
@@ -212,7 +212,7 @@ def _record_one(answer: Answer, credential: Credential, asking: Asking, known: F
     callee, ruling = answer.callees[0].number, answer.rulings[0]
     CheckRecord.objects.create(
         **_common(answer, credential, asking, known),
-        callee=keys.pseudonymizer().pseudonym(callee) if callee else None,
+        callee=known.pseudonyms.pseudonym(callee) if callee else None,
         callee_range=plan.kind_of(callee).kind if callee else "",
         callee_area=(plan.province_of(callee) or "") if callee else "",
         verdict=ruling.verdict,
@@ -225,7 +225,7 @@ def _record_one(answer: Answer, credential: Credential, asking: Asking, known: F
 
 def _record_many(answer: Answer, credential: Credential, asking: Asking, known: Facts) -> None:
     numbers = [callee.number for callee in answer.callees if callee.number]
-    pseudonyms = iter(keys.pseudonymizer().pseudonym_many(numbers))
+    pseudonyms = iter(known.pseudonyms.pseudonym_many(numbers))
     entries = [
         Packed(next(pseudonyms), ruling.reason, ruling.inner)
         for callee, ruling in zip(answer.callees, answer.rulings, strict=True)
@@ -236,8 +236,8 @@ def _record_many(answer: Answer, credential: Credential, asking: Asking, known: 
         **_common(answer, credential, asking, known),
         rows=len(answer.callees),
         segments=segments,
-        input_digest=keys.pseudonymizer().encrypt(answer.input_digest()),
-        result_digest=keys.pseudonymizer().encrypt(answer.result_digest()),
+        input_digest=known.pseudonyms.encrypt(answer.input_digest()),
+        result_digest=known.pseudonyms.encrypt(answer.result_digest()),
     )
     CheckSegment.objects.bulk_create(
         CheckSegment(check_set=check_set, segment=segment, packed=packed)
@@ -259,8 +259,8 @@ def _common(answer: Answer, credential: Credential, asking: Asking, known: Facts
         "principal_id": asking.principal,
         "on_behalf_of": answer.asked.on_behalf_of,
         "caller": caller.text if in_clear else "",
-        "caller_pseudonym": None if in_clear else keys.pseudonymizer().pseudonym(PhoneNumber(caller.text)),
-        "number_key": keys.pseudonymizer().current.id,
+        "caller_pseudonym": None if in_clear else known.pseudonyms.pseudonym(PhoneNumber(caller.text)),
+        "number_key": known.pseudonyms.current.id,
         "purpose_id": asking.purpose or None,
         "matter_id": asking.matter,
         "channel": int(asking.channel),
@@ -278,7 +278,6 @@ def _count_allow_days(answer: Answer, asking: Asking, known: Facts) -> None:
         for callee, ruling in zip(answer.callees, answer.rulings, strict=True)
         if callee.number and ruling.allowed
     }
-    pseudonymizer = keys.pseudonymizer()
     AllowDay.objects.bulk_create(
         (
             AllowDay(
@@ -286,11 +285,11 @@ def _count_allow_days(answer: Answer, asking: Asking, known: Facts) -> None:
                 purpose_id=asking.purpose,
                 matter_id=asking.matter or 0,
                 callee=pseudonym,
-                number_key=pseudonymizer.current.id,
+                number_key=known.pseudonyms.current.id,
                 day=known.policy.rules.day(answer.for_time),
                 noted_at=answer.checked_at,
             )
-            for pseudonym in pseudonymizer.pseudonym_many(sorted(allowed))
+            for pseudonym in known.pseudonyms.pseudonym_many(sorted(allowed))
         ),
         ignore_conflicts=True,
     )

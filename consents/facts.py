@@ -24,8 +24,10 @@ from consents.decision import NO_CHANNEL, CalleeFacts, CallerFacts, Permit
 from consents.hours import OwnHours
 from dncregistry import metrics
 from dncregistry.errors import CannotRule, Refused
-from record import clock, keys
+from record import clock, stored_numbers
 from record.numbers import PhoneNumber
+from record.pseudonyms import Pseudonymizer
+from record.stored_numbers import KeysInUse
 from telemarketers import policy as policies
 from telemarketers.policy import PolicyAt, Rules
 from telemarketers.standing import Standing, barred_kinds
@@ -53,6 +55,7 @@ class Facts:
     policy: PolicyAt
     caller: CallerFacts
     callees: dict[PhoneNumber, CalleeFacts]
+    pseudonyms: Pseudonymizer  # what is recorded of the check is written under its current key
 
 
 class Row(NamedTuple):
@@ -69,17 +72,32 @@ class Row(NamedTuple):
     ends: Any
 
 
+Rows = dict[str, list[Row]]  # by tag
+Numbers = dict[bytes, PhoneNumber]  # by every pseudonym that they may stand under
+
+
 def gather(asking: Asking, callees: Sequence[PhoneNumber], at: datetime) -> Facts:
-    """The facts for calls to `callees` at `at`. Raises `CannotRule` where no policy is in force."""
-    numbers = _by_pseudonym(callees)
-    rows: dict[str, list[Row]] = defaultdict(list)
-    for row in _read(asking, list(numbers), at):
-        rows[row.tag].append(row)
-    policy = _policy(rows["policy"])
-    return Facts(policy, _caller_facts(asking, rows, at), _callee_facts(asking, numbers, callees, rows))
+    """The facts for calls to `callees` at `at`.
+
+    Raises `CannotRule` where no policy is in force, or a key that numbers stand under is not here.
+    """
+
+    def ask(pseudonymizer: Pseudonymizer) -> tuple[KeysInUse, tuple[Numbers, Rows]]:
+        numbers, rows = _by_pseudonym(pseudonymizer, callees), defaultdict(list)
+        for row in _read(asking, list(numbers), at):
+            rows[row.tag].append(row)
+        return {row.a or 0: row.callee and bytes(row.callee) for row in rows["key"]}, (numbers, rows)
+
+    pseudonymizer, (numbers, rows) = stored_numbers.under_keys_in_use(ask)
+    return Facts(
+        policy=_policy(rows["policy"]),
+        caller=_caller_facts(asking, rows, at),
+        callees=_callee_facts(asking, numbers, callees, rows),
+        pseudonyms=pseudonymizer,
+    )
 
 
-def _caller_facts(asking: Asking, rows: dict[str, list[Row]], at: datetime) -> CallerFacts:
+def _caller_facts(asking: Asking, rows: Rows, at: datetime) -> CallerFacts:
     principal_is_other = asking.principal != asking.firm
     sanctions = [row for row in rows["sanction"] if clock.aware(row.starts) <= at]
     upcoming = [
@@ -111,9 +129,9 @@ def _caller_facts(asking: Asking, rows: dict[str, list[Row]], at: datetime) -> C
 
 def _callee_facts(
     asking: Asking,
-    numbers: dict[bytes, PhoneNumber],
+    numbers: Numbers,
     callees: Iterable[PhoneNumber],
-    rows: dict[str, list[Row]],
+    rows: Rows,
 ) -> dict[PhoneNumber, CalleeFacts]:
     registered: dict[PhoneNumber, Channel] = defaultdict(lambda: NO_CHANNEL)
     permits: dict[PhoneNumber, list[Permit]] = defaultdict(list)
@@ -195,9 +213,8 @@ def zones_of(number: PhoneNumber) -> tuple[ZoneInfo, ...]:
 CHINA = (ZoneInfo("Asia/Shanghai"),)
 
 
-def _by_pseudonym(callees: Iterable[PhoneNumber]) -> dict[bytes, PhoneNumber]:
-    """Every pseudonym, under every live key, that a number may stand under."""
-    pseudonymizer = keys.pseudonymizer()
+def _by_pseudonym(pseudonymizer: Pseudonymizer, callees: Iterable[PhoneNumber]) -> Numbers:
+    """Under every key that is here: days of allows stand under keys that no number's row stands under any more."""
     return {pseudonym: callee for callee in callees for _key, pseudonym in pseudonymizer.pseudonyms(callee)}
 
 
@@ -219,6 +236,9 @@ SELECT 'policy', NULL, current.id, NULL, NULL, NULL, current.version || '\n' || 
        (SELECT MIN(next.starts) FROM telemarketers_policy AS next WHERE next.starts > %(at)s)
 FROM (SELECT id, version, document, starts FROM telemarketers_policy
       WHERE starts <= %(at)s ORDER BY starts DESC LIMIT 1) AS current
+UNION ALL
+SELECT 'key', proof, id, NULL, NULL, NULL, NULL, NULL, NULL
+FROM record_keyinuse WHERE ends IS NULL
 UNION ALL
 SELECT 'approval', NULL, firm_id, NULL, NULL, NULL, NULL, starts, ends
 FROM telemarketers_approval WHERE firm_id IN (%(firm)s, %(principal)s) AND {in_force}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -42,7 +43,6 @@ def issuers(mode: Mode) -> list[str]:
 def sign(claims: dict[str, Any], *, jti: str, checked_at: datetime, valid_until: datetime, mode: Mode) -> str:
     """The receipt over `claims`. `exp` limits dialling only; as evidence it is verified as of the call."""
     signing = keys.signing_keys(FOLDERS[mode])
-    key_id = list(signing)[-1]
     payload = {
         "iss": issuer(mode),
         "jti": jti,
@@ -51,17 +51,17 @@ def sign(claims: dict[str, Any], *, jti: str, checked_at: datetime, valid_until:
         **claims,
         **({"test": True} if mode == Mode.TEST else {}),
     }
-    header = {"alg": ALGORITHM, "kid": key_id}
-    return jws.serialize_compact(header, orjson.dumps(payload), _jwk(key_id, signing[key_id]), algorithms=[ALGORITHM])
+    header = {"alg": ALGORITHM, "kid": signing.current}
+    return jws.serialize_compact(header, orjson.dumps(payload), _jwk(signing.key), algorithms=[ALGORITHM])
 
 
 def jwk_set() -> KeySetSerialization:
-    """Every public key, retired ones and those of test receipts too, oldest first."""
+    """Every public key, oldest first: retired ones, the ones that sign, those that will, and those of test receipts."""
     return {
         "keys": [
-            {**_jwk(key_id, key).as_dict(private=False), "kid": key_id, "use": "sig", "alg": ALGORITHM}
+            {**OKPKey.import_key(key).as_dict(private=False), "kid": key_id, "use": "sig", "alg": ALGORITHM}
             for folder in FOLDERS.values()
-            for key_id, key in keys.signing_keys(folder).items()
+            for key_id, key in keys.signing_keys(folder).published.items()
         ]
     }
 
@@ -86,11 +86,7 @@ def verify(receipt: str, published: KeySetSerialization) -> dict[str, Any]:
     return claims
 
 
-def _jwk(key_id: str, key: Ed25519PrivateKey) -> OKPKey:
-    known = _jwks.get((key_id, key))
-    if known is None:
-        known = _jwks[key_id, key] = OKPKey.import_key(key)
-    return known
-
-
-_jwks: dict[tuple[str, Ed25519PrivateKey], OKPKey] = {}
+@lru_cache(maxsize=len(FOLDERS))
+def _jwk(key: Ed25519PrivateKey) -> OKPKey:
+    """Remembered for the keys that sign now, one for each mode."""
+    return OKPKey.import_key(key)

@@ -12,7 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 import orjson
-from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.core.exceptions import ImproperlyConfigured, PermissionDenied, SuspiciousOperation
 from django.db.utils import Error as DatabaseFailure
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
@@ -33,6 +33,9 @@ def problem(error: Exception, context: Mapping[str, Any]) -> HttpResponse | None
     if isinstance(error, DatabaseFailure):
         if not isinstance(error, NotAnswering):  # of which the breaker has told
             log.error("the database failed", exc_info=error)
+        error = CannotRule(_("The registry cannot answer now. A marketing call is not allowed; try again shortly."))
+    if isinstance(error, ImproperlyConfigured):  # a key that cannot be read, say; what it says is for the operator
+        log.error("the registry is not set up", exc_info=error)
         error = CannotRule(_("The registry cannot answer now. A marketing call is not allowed; try again shortly."))
     if isinstance(error, Http404):
         error = exceptions.NotFound()

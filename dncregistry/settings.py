@@ -46,6 +46,8 @@ SECRET_KEY = required_in_production("SECRET_KEY") or (
 ALLOWED_HOSTS = required_in_production("ALLOWED_HOSTS", default="*").split(",")
 # The number keys and the receipt keys (record/keys.py); production mounts them read-only.
 KEYS_DIR = Path(required_in_production("KEYS_DIR", default=str(VAR_DIR / "keys")))
+# The keys that the number keys are wrapped by; best from another secret store.
+OUTER_KEYS_DIR = Path(env.str("OUTER_KEYS_DIR", default=str(KEYS_DIR / "outer")))
 # Stands in receipts as `iss`; test receipts carry it with "/test" behind.
 # After a change of name the earlier ones follow, with commas between.
 RECEIPT_ISSUERS = required_in_production("RECEIPT_ISSUER", default="https://registry.example").split(",")

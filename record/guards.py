@@ -113,6 +113,32 @@ class ClosesOnly:
 
 
 @dataclass(frozen=True)
+class RekeyedUpwards:
+    """A number's row is never deleted, and changes only by standing under a newer `key` than before."""
+
+    def sqlite(self, model: type[models.Model]) -> Statements:
+        update, delete, table = self._names(model)
+        rewrites = f"BEFORE UPDATE ON {table} FOR EACH ROW WHEN NEW.id <> OLD.id OR NEW.key <= OLD.key"
+        return {
+            update: _sqlite_trigger(update, rewrites, f"SELECT RAISE(ABORT, '{update}')"),
+            delete: _sqlite_trigger(delete, f"BEFORE DELETE ON {table}", f"SELECT RAISE(ABORT, '{delete}')"),
+        }
+
+    def postgresql(self, model: type[models.Model]) -> Statements:
+        update, delete, table = self._names(model)
+        when = "WHEN (NEW.id <> OLD.id OR NEW.key <= OLD.key)"
+        return {
+            update: _postgres_refusal(update, f"BEFORE UPDATE ON {table}", when),
+            delete: _postgres_refusal(delete, f"BEFORE DELETE ON {table}"),
+            **_postgres_truncate(table),
+        }
+
+    def _names(self, model: type[models.Model]) -> tuple[str, str, str]:
+        table = model._meta.db_table
+        return f"{table}_rekeyed_upwards_update", f"{table}_rekeyed_upwards_delete", table
+
+
+@dataclass(frozen=True)
 class NoOverlap:
     """Of the rows alike in `columns`, at most one is in force at any instant. NULLs in `or_none` are alike.
 

@@ -10,7 +10,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models import F, Q
 
-from record.guards import AppendOnly
+from record.guards import AppendOnly, ClosesOnly, RekeyedUpwards
 from record.terms import ActorKind, Verb
 
 
@@ -52,6 +52,8 @@ class Number(models.Model):
 
     pseudonym = models.BinaryField(max_length=16, unique=True)
     key = models.PositiveSmallIntegerField()
+
+    guards = (RekeyedUpwards(),)
 
     def __str__(self) -> str:
         return f"number {self.pk}"
@@ -102,3 +104,24 @@ def runs_forwards(table: str) -> models.CheckConstraint:
     return models.CheckConstraint(
         condition=Q(ends__isnull=True) | Q(ends__gte=F("starts")), name=f"{table}_runs_forwards"
     )
+
+
+class KeyInUse(Dated):
+    """A number key that rows of `Number` stand under, from when it was announced until none is left under it.
+
+    New rows are written under the highest that is in use. Every statement that looks a number up reads these too, so
+    that a process without one of the keys cannot take a number for unknown (record/stored_numbers.py).
+    State of the machinery, without events: each row is written once and closed once.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
+    # What only this key encrypts to: two files of one name may hold two keys. The first key has none kept.
+    proof = models.BinaryField(max_length=16, null=True)
+
+    guards = (ClosesOnly(ends_once=True),)
+
+    class Meta:
+        constraints = [runs_forwards("record_keyinuse")]
+
+    def __str__(self) -> str:
+        return f"number key {self.pk}"

@@ -8,7 +8,7 @@ It must not know where keys are kept or when they change, and no key may show in
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from record.numbers import PhoneNumber
 
 BLOCK: Final = 16  # bytes: "+" and at most 15 digits always fit
+# Encrypted under a key it proves which key that is; it is no padded number.
+NOTHING: Final = bytes(BLOCK)
 
 _PADDED_NUMBER = re.compile(rb"(\+86[1-9][0-9]{6,11})\0*")
 
@@ -46,17 +48,38 @@ class NumberKey:
 
 
 class Pseudonymizer:
-    """Pseudonyms under the live keys: new ones under `current`, old ones found under `retiring` too.
+    """Pseudonyms under the live keys: new ones under `current`, others found under `retiring` too.
 
     Safe to share between threads: it holds nothing that changes, and each call makes its own AES context.
     """
 
     def __init__(self, current: NumberKey, retiring: Iterable[NumberKey] = ()) -> None:
-        keys = (current, *retiring)
+        self._keys = (current, *retiring)
         self.current = current
-        self._ciphers = {key.id: key.cipher for key in keys}
-        if len(self._ciphers) != len(keys):
+        self._ciphers = {key.id: key.cipher for key in self._keys}
+        if len(self._ciphers) != len(self._keys):
             raise ValueError("two number keys have the same id")
+        self._proofs = {key.id: self.encrypt(NOTHING, key_id=key.id) for key in self._keys}
+
+    def proof(self, key_id: int) -> bytes:
+        """16 bytes that only this key makes, and that say nothing about any number."""
+        return self._proofs[key_id]
+
+    def knows(self, in_use: Mapping[int, bytes | None]) -> bool:
+        """Whether it has each of these keys: not only one of that id but, where its proof was kept, that very key."""
+        return all(key in self._proofs and proof in (None, self._proofs[key]) for key, proof in in_use.items())
+
+    def only(self, key_ids: Collection[int]) -> Pseudonymizer:
+        """The same under some of its keys alone; the highest id is current."""
+        *retiring, current = sorted((key for key in self._keys if key.id in key_ids), key=lambda key: key.id)
+        return Pseudonymizer(current, retiring)
+
+    def writing(self, key_id: int) -> Pseudonymizer:
+        """The same keys, of which that one is current."""
+        if key_id == self.current.id:
+            return self
+        (current,) = (key for key in self._keys if key.id == key_id)
+        return Pseudonymizer(current, (key for key in self._keys if key.id != key_id))
 
     @property
     def key_ids(self) -> list[int]:

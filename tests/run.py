@@ -34,6 +34,7 @@ NOT_FOR_TESTS = (
     "REDIS_URL",
     "SECRET_KEY",
     "KEYS_DIR",
+    "OUTER_KEYS_DIR",
     "ALLOWED_HOSTS",
     "PORT",
     "VAR_DIR",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 from consents import actions, bulk
 from consents.models import Authorization, Holding, Preference, Refusal, Registration, Subscriber
 from consents.terms import Ended, HoldingSource
-from record import keys
+from record import rotation
 from record.ledger import OPERATOR
 from record.models import Number
 from record.numbers import PhoneNumber
@@ -197,17 +197,15 @@ def test_a_number_is_one_however_often_it_is_mentioned(w: World) -> None:
 
 
 @pytest.fixture
-def older_key(settings: Settings, tmp_path: Path) -> Iterator[Path]:
+def older_key(settings: Settings, tmp_path: Path) -> Path:
     """A registry of its own keys, the first number key for now; a file to write a newer one to."""
     settings.KEYS_DIR = tmp_path
-    keys.pseudonymizer.cache_clear()
-    yield tmp_path / "number" / "2.key"
-    keys.pseudonymizer.cache_clear()
+    return tmp_path / "number" / "2.key"
 
 
 def rotate(newer: Path) -> None:
     newer.write_text("ab" * 32)
-    keys.pseudonymizer.cache_clear()
+    rotation.announce(2, at=START)
 
 
 def test_a_number_that_an_older_key_wrote_is_found(w: World, older_key: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from consents.facts import Asking
 from consents.hours import OwnHours
 from consents.models import Authorization
 from dncregistry.errors import CannotRule
-from record import keys
+from record import rotation
 from record.ledger import OPERATOR
 from record.numbers import PhoneNumber
 from telemarketers import shipped
@@ -120,7 +119,7 @@ def test_a_number_is_found_under_every_live_key(new_keys: Path, w: World) -> Non
     actions.register(holding=w.hold(ALICE), by=SUBSCRIBER, at=START)
     w.ask_shop(BOB.e164)
     (new_keys / "2.key").write_text("22" * 32)
-    keys.pseudonymizer.cache_clear()
+    rotation.announce(2, at=START)
     actions.register(holding=w.hold(PhoneNumber("+8613700137000")), by=SUBSCRIBER, at=START)
     callees = facts.gather(sale(w), [ALICE, BOB, PhoneNumber("+8613700137000")], NOW).callees
     assert [bool(known.registered) for known in callees.values()] == [True, False, True]
@@ -128,15 +127,13 @@ def test_a_number_is_found_under_every_live_key(new_keys: Path, w: World) -> Non
 
 
 @pytest.fixture
-def new_keys(settings: Settings, tmp_path: Path) -> Iterator[Path]:
+def new_keys(settings: Settings, tmp_path: Path) -> Path:
     """Number keys of this test's own; the folder of those keys."""
     folder = tmp_path / "number"
     folder.mkdir()
     (folder / "1.key").write_text("11" * 32)
     settings.KEYS_DIR = tmp_path
-    keys.pseudonymizer.cache_clear()
-    yield folder
-    keys.pseudonymizer.cache_clear()
+    return folder
 
 
 # --- as they stood -----------------------------------------------------------------------------------

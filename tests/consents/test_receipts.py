@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import warnings
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -130,16 +129,13 @@ def test_live_and_test_keys_are_published_under_different_ids() -> None:
 
 
 @pytest.fixture
-def rotated(settings: Settings, tmp_path: Path) -> Iterator[str]:
+def rotated(settings: Settings, tmp_path: Path) -> str:
     """A receipt of an older key; the registry has since signed with a newer one."""
     settings.KEYS_DIR = tmp_path
-    keys.signing_keys.cache_clear()
     receipt = sign()
     newer = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     (tmp_path / "receipt" / "live-2.pem").write_bytes(newer)
-    keys.signing_keys.cache_clear()
-    yield receipt
-    keys.signing_keys.cache_clear()
+    return receipt
 
 
 def test_the_newest_key_signs(rotated: str) -> None:
@@ -174,17 +170,17 @@ def test_a_live_receipt_does_not_mention_tests() -> None:
 
 def test_a_test_key_cannot_sign_for_the_live_issuer() -> None:
     claims = {"iss": receipts.issuer(Mode.LIVE), **CLAIMS}
-    invalid(forged(claims, OKPKey.import_key(keys.signing_keys("receipt-test")["test-1"]), kid="test-1"))
+    invalid(forged(claims, OKPKey.import_key(keys.signing_keys("receipt-test").key), kid="test-1"))
 
 
 def test_a_test_receipt_does_not_pass_under_a_live_keys_id() -> None:
     claims = {"iss": receipts.issuer(Mode.LIVE), **CLAIMS}
-    invalid(forged(claims, OKPKey.import_key(keys.signing_keys("receipt-test")["test-1"]), kid="live-1"))
+    invalid(forged(claims, OKPKey.import_key(keys.signing_keys("receipt-test").key), kid="live-1"))
 
 
 def test_a_live_key_does_not_sign_for_the_test_issuer() -> None:
     claims = {"iss": receipts.issuer(Mode.TEST), **CLAIMS}
-    invalid(forged(claims, OKPKey.import_key(keys.signing_keys("receipt")["live-1"]), kid="live-1"))
+    invalid(forged(claims, OKPKey.import_key(keys.signing_keys("receipt").key), kid="live-1"))
 
 
 # --- alterations -------------------------------------------------------------------------------------
@@ -302,7 +298,7 @@ def test_no_header_at_all_makes_one(header: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("payload", [b"", b"no json", b"\xff"])
 def test_a_signed_payload_that_is_no_receipt_is_refused_not_failed(payload: bytes) -> None:
-    key = OKPKey.import_key(keys.signing_keys("receipt")["live-1"])
+    key = OKPKey.import_key(keys.signing_keys("receipt").key)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         invalid(jws.serialize_compact(HEADER, payload, key, algorithms=["EdDSA"]))

@@ -16,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from dncregistry import vitals
-from record import guards, keys
+from record import guards
 from tests.world import ALICE, BOB, LOANS_LINE, World
 
 PARTS = ["clock", "keys", "guards", "policy", "partitions"]
@@ -52,21 +52,11 @@ def test_without_a_guard_it_is_not(w: World, client: Client) -> None:
 
 def test_without_keys_it_is_not(w: World, client: Client, settings: Settings, tmp_path: Path) -> None:
     settings.KEYS_DIR, settings.EMBEDDED = tmp_path, False
-    forget_keys()
-    try:
-        answer = client.get("/readyz")
-    finally:
-        forget_keys()
+    answer = client.get("/readyz")
 
     assert answer.status_code == 503
     assert answer.json()["parts"]["keys"] == "ImproperlyConfigured"
     assert str(tmp_path) not in answer.content.decode()
-
-
-def forget_keys() -> None:
-    """Keys are read once and remembered."""
-    keys.pseudonymizer.cache_clear()
-    keys.signing_keys.cache_clear()
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -67,8 +68,13 @@ def manage(environment: dict[str, str], *arguments: str) -> subprocess.Completed
 
 
 def make_keys(production: dict[str, str]) -> None:
-    """The three keys that production asks for, as an operator's `manage.py make_keys` makes them."""
-    made = {"number/1.key": b"5a" * 32, "receipt/live-1.pem": key_pem(), "receipt-test/test-1.pem": key_pem()}
+    """The keys that production asks for, as an operator's `manage.py make_keys` makes them."""
+    made = {
+        "outer/1.key": b"a5" * 32,
+        "number/1.key": b"1:" + aes_key_wrap(b"\xa5" * 32, b"\x5a" * 32).hex().encode(),
+        "receipt/live-1.pem": key_pem(),
+        "receipt-test/test-1.pem": key_pem(),
+    }
     for name, content in made.items():
         path = Path(production["KEYS_DIR"]) / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +131,7 @@ def test_the_embedded_profile_needs_nothing_and_keeps_its_files_together(
 
     assert done.returncode == 0, done.stderr
     kept = {path.relative_to(tmp_path / "var").as_posix() for path in (tmp_path / "var").rglob("*") if path.is_file()}
-    assert {"secret_key", "keys/number/1.key", "keys/receipt/live-1.pem", "keys/receipt-test/test-1.pem"} <= kept
+    assert {"secret_key", "keys/outer/1.key", "keys/number/1.key", "keys/receipt/live-1.pem"} <= kept
     for name in ("secret_key", "keys/number/1.key", "keys/receipt/live-1.pem"):
         assert (tmp_path / "var" / name).stat().st_mode & 0o077 == 0, name
 
@@ -146,7 +152,7 @@ def assert_does_not_start(production: dict[str, str], *said: str) -> None:
             assert part in sentence, sentence
 
 
-@pytest.mark.parametrize("folder", ["number", "receipt", "receipt-test"])
+@pytest.mark.parametrize("folder", ["outer", "number", "receipt", "receipt-test"])
 def test_a_missing_key_stops_the_start(production: dict[str, str], folder: str) -> None:
     make_keys(production)
     for path in (Path(production["KEYS_DIR"]) / folder).iterdir():
@@ -206,6 +212,18 @@ def test_a_number_key_that_is_none_stops_the_start(production: dict[str, str], c
     path.write_bytes(content)
 
     assert_does_not_start(production, str(path))
+
+
+def test_a_number_key_that_is_not_wrapped_stops_the_start_until_it_is(production: dict[str, str]) -> None:
+    make_keys(production)
+    path = Path(production["KEYS_DIR"]) / "number" / "1.key"
+    path.write_bytes(b"5a" * 32)
+    assert_does_not_start(production, str(path), "manage.py rotate_outer_key")
+
+    assert manage(production, "rotate_outer_key").returncode == 0
+
+    assert path.read_bytes().startswith(b"1:")
+    assert manage(production, "check", "--fail-level", "WARNING").returncode == 0
 
 
 def test_a_stranger_among_the_keys_stops_the_start(production: dict[str, str]) -> None:

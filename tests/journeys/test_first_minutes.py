@@ -30,19 +30,20 @@ def free_port() -> int:
 
 
 class Server:
-    """`manage.py serve --demo` in a session of its own, keeping its data in `folder`."""
+    """`manage.py serve --demo` in a session of its own, keeping its data in `folder`; `more` is its environment."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **more: str) -> None:
         self.port = free_port()
         self.environment = {
             **{
                 name: value
                 for name, value in os.environ.items()
-                if name not in ("DATABASE_URL", "REDIS_URL", "KEYS_DIR")
+                if name not in ("DATABASE_URL", "REDIS_URL", "KEYS_DIR", "OUTER_KEYS_DIR")
             },
             "VAR_DIR": str(folder),
             "PORT": str(self.port),
             "LANG": "C.UTF-8",
+            **more,
         }
         self.process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--demo"],
@@ -100,6 +101,13 @@ class Server:
                 found.add(int(stat.parent.name))
         return found
 
+    def end(self) -> None:
+        for process in self.processes():
+            os.kill(process, signal.SIGKILL)
+        self.process.wait(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
@@ -107,11 +115,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
     try:
         yield started
     finally:
-        for process in started.processes():
-            os.kill(process, signal.SIGKILL)
-        started.process.wait(10)
-        assert started.process.stdout is not None
-        started.process.stdout.close()
+        started.end()
 
 
 def readme_block(heading: str) -> str:

@@ -36,10 +36,10 @@ from consents.models import (
     Registration,
 )
 from record import checks, guards
-from record.guards import AppendOnly, ClosesOnly, NoOverlap
+from record.guards import AppendOnly, ClosesOnly, NoOverlap, RekeyedUpwards
 from record.ids import uuid7
 from record.ledger import OPERATOR
-from record.models import Event, User
+from record.models import Event, KeyInUse, Number, User
 from record.numbers import parse_caller
 from telemarketers.actions import firms, rules
 from telemarketers.models import (
@@ -139,6 +139,8 @@ EXAMPLES: dict[Model, Callable[[World], models.Model]] = {
     AllowDay: an_allow_day,
     CheckSet: a_check_set,
     CheckSegment: a_segment,
+    Number: lambda w: w.hold().number,
+    KeyInUse: lambda w: KeyInUse.objects.create(pk=2, starts=START, proof=bytes(16)),
 }
 
 GUARDED = list(guards.guarded())
@@ -161,7 +163,7 @@ def test_every_guarded_model_has_an_example_to_break() -> None:
 
 
 def test_every_kind_of_guard_is_broken_here() -> None:
-    assert {type(guard) for _model, guard in GUARDED} == {AppendOnly, ClosesOnly, NoOverlap}
+    assert {type(guard) for _model, guard in GUARDED} == {AppendOnly, ClosesOnly, NoOverlap, RekeyedUpwards}
 
 
 def test_every_dated_table_is_guarded() -> None:
@@ -257,11 +259,12 @@ def refused_by_database(says: str) -> Any:
     return pytest.raises(IntegrityError, match=re.escape(says))
 
 
-# --- unique columns of this room -----------------------------------------------------------------------
+# --- constraints of this room -----------------------------------------------------------------------
 
 UNIQUE: dict[str, Callable[[World], Any]] = {
     "record_user.email": lambda w: User.objects.bulk_create([User(email=w.staff.email, name="丙")]),
     "record_number.pseudonym": lambda w: again(w.hold().number, key=2),
+    "record_keyinuse_runs_forwards": lambda w: KeyInUse.objects.create(pk=2, starts=NOW, ends=START),
 }
 
 
@@ -319,12 +322,17 @@ def as_of_today(row: models.Model) -> Any:
 LASTING = [
     pytest.param(model, guard, id=name_of(model))
     for model, guard in GUARDED
-    if isinstance(guard, ClosesOnly) or (isinstance(guard, AppendOnly) and guard.kept_days is None)
+    if isinstance(guard, ClosesOnly | RekeyedUpwards) or (isinstance(guard, AppendOnly) and guard.kept_days is None)
 ]
+DELETE_GUARDS = {
+    AppendOnly: "append_only_delete",
+    ClosesOnly: "closes_only_delete",
+    RekeyedUpwards: "rekeyed_upwards_delete",
+}
 
 
 @pytest.mark.parametrize(("model", "guard"), LASTING)
-def test_no_table_is_emptied_at_once(w: World, model: Model, guard: AppendOnly | ClosesOnly) -> None:
+def test_no_table_is_emptied_at_once(w: World, model: Model, guard: AppendOnly | ClosesOnly | RekeyedUpwards) -> None:
     EXAMPLES[model](w)
     table = model._meta.db_table
     if connection.vendor == "postgresql":
@@ -333,12 +341,14 @@ def test_no_table_is_emptied_at_once(w: World, model: Model, guard: AppendOnly |
             sql(f"TRUNCATE {table} CASCADE")
     else:
         # Without a condition SQLite would drop the pages unread, if there were no trigger.
-        with broken(f"{table}_{'append' if isinstance(guard, AppendOnly) else 'closes'}_only_delete"):
+        with broken(f"{table}_{DELETE_GUARDS[type(guard)]}"):
             sql(f"DELETE FROM {table}")
 
 
 @pytest.mark.parametrize(("model", "guard"), LASTING)
-def test_no_row_is_replaced_by_one_of_the_same_key(w: World, model: Model, guard: AppendOnly | ClosesOnly) -> None:
+def test_no_row_is_replaced_by_one_of_the_same_key(
+    w: World, model: Model, guard: AppendOnly | ClosesOnly | RekeyedUpwards
+) -> None:
     """`INSERT OR REPLACE` deletes the row that is in its way; `ON CONFLICT DO UPDATE` changes it."""
     row = EXAMPLES[model](w)
     field = next(field for field in columns(model, "ends", *getattr(guard, "once", ())) if not field.primary_key)
@@ -578,6 +588,27 @@ def test_a_proposed_mandate_cannot_be_dated_into_one_in_force(w: World) -> None:
         rows_of(waiting).update(starts=NOW)
 
 
+# --- rekeyed upwards ---------------------------------------------------------------------------------
+
+
+def test_a_number_moves_to_a_newer_key(w: World) -> None:
+    row = w.hold().number
+    assert rows_of(row).update(pseudonym=b"another pseudony", key=row.key + 1) == 1
+
+
+@pytest.mark.parametrize("change", [{"pseudonym": b"another pseudony"}, {"key": 0}, {"key": 1}, {"id": 99, "key": 2}])
+def test_a_number_changes_in_no_other_way(w: World, change: dict[str, Any]) -> None:
+    with broken("record_number_rekeyed_upwards_update"):
+        rows_of(w.hold().number).update(**change)
+
+
+def test_a_number_is_never_deleted(w: World) -> None:
+    """Rows that are somebody's answer would point at nothing, or at another number that came to have its id."""
+    row = w.hold().number
+    with broken("record_number_rekeyed_upwards_delete"):
+        sql("DELETE FROM record_number WHERE id = %s", row.pk)
+
+
 # --- guards that went missing ------------------------------------------------------------------------
 
 
@@ -663,6 +694,14 @@ def test_a_guard_put_back_guards(w: World) -> None:
             Event.objects.update(at=NOW)
 
 
+def test_after_a_migration_back_the_tables_that_are_left_get_their_guards(db: None) -> None:
+    with tried():
+        sql("ALTER TABLE record_keyinuse RENAME TO not_there_yet")
+        drop("record_event_append_only_delete", "record_event")
+        guards.install(connection, "record")
+        assert guards.missing(connection) == []
+
+
 def test_the_system_check_names_a_missing_guard_and_the_remedy(db: None) -> None:
     with tried():
         drop("record_event_append_only_delete", "record_event")
@@ -693,6 +732,7 @@ def empty_all_rooms() -> None:
     for statement in [*switch_off, *(f"DELETE FROM {table}" for table in tables), switch_on]:
         sql(statement)
     guards.install(connection)
+    KeyInUse.objects.create(pk=1, starts=START)  # as the migration left it
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from consents.models import AllowDay, CheckSegment, Holding, Recorded
 from dncregistry.errors import Refused
 from record import ledger
 from record.ledger import OPERATOR, Actor
-from record.models import Event, Number, User
+from record.models import Event, KeyInUse, Number, User
 from record.terms import ActorKind, Verb
 from telemarketers.models import Credential, Firm
 from tests.world import NOW, START, World
@@ -44,8 +44,8 @@ def all_models() -> list[type[models.Model]]:
 
 
 def traced_models() -> list[type[models.Model]]:
-    """Those whose rows verbs alone make. A check is its own record; a number's row says nothing by itself."""
-    not_traced = (Recorded, CheckSegment, AllowDay, Event, Number, User)
+    """Those whose rows verbs alone make. A check is its own record; a number or its key says nothing by itself."""
+    not_traced = (Recorded, CheckSegment, AllowDay, Event, KeyInUse, Number, User)
     return [model for model in all_models() if not issubclass(model, not_traced)]
 
 

@@ -7,10 +7,10 @@ from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import Client
 
-from record.models import Number
+from record.models import KeyInUse, Number
 from record.pseudonyms import NumberKey, Pseudonymizer
 from record.stored_numbers import are_readable
-from tests.world import ALICE, World
+from tests.world import ALICE, NOW, START, World
 
 
 @pytest.fixture
@@ -31,7 +31,12 @@ def test_other_keys_are_noticed() -> None:
 
 
 def test_a_key_that_is_gone_is_noticed(w: World) -> None:
-    Number.objects.create(pseudonym=b"0123456789abcdef", key=9)
+    KeyInUse.objects.create(pk=9, starts=START)
+    assert not are_readable()
+
+
+def test_a_key_that_is_another_is_noticed_before_anything_stands_under_it(w: World) -> None:
+    KeyInUse.objects.create(pk=2, starts=NOW, proof=bytes(16))
     assert not are_readable()
 
 
