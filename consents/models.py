@@ -12,6 +12,7 @@ from django.db.models import Q
 from consents.terms import Ended, HoldingSource, Reason, Verdict
 from record.guards import AppendOnly, ClosesOnly, NoOverlap
 from record.models import Dated, Number, runs_forwards
+from record.seals import LENGTH, SealField
 from telemarketers.models import Credential, Firm, Matter, Policy, Purpose, Wording
 from telemarketers.terms import ALL_CHANNELS
 
@@ -182,6 +183,7 @@ class Recorded(models.Model):
     channel = models.PositiveSmallIntegerField()
     policy = models.ForeignKey(Policy, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
     client_ref = models.CharField(max_length=100, blank=True)  # numbers in it masked
+    seal = SealField(max_length=LENGTH)
 
     class Meta:
         abstract = True
@@ -222,6 +224,7 @@ class CheckSet(Recorded):
     result_digest = models.BinaryField(max_length=32)
 
     guards = (AppendOnly(may_age_out=True),)
+    made_of = {"packed": "segments"}  # rows that belong to it, and the column that says how many
 
     def __str__(self) -> str:
         return f"check set {self.pk}"
@@ -233,6 +236,7 @@ class CheckSegment(models.Model):
     check_set = models.ForeignKey(CheckSet, models.CASCADE, related_name="packed")
     segment = models.PositiveIntegerField()
     packed = models.BinaryField()
+    seal = SealField(max_length=LENGTH)
 
     guards = (AppendOnly(may_age_out=True),)
 
@@ -256,6 +260,7 @@ class AllowDay(models.Model):
     number_key = models.PositiveSmallIntegerField()
     day = models.DateField()
     noted_at = models.DateTimeField()
+    seal = SealField(max_length=LENGTH)
 
     guards = (AppendOnly(may_age_out=True),)
 

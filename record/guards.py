@@ -139,7 +139,8 @@ class NoOverlap:
         )
         return {
             name: "CREATE EXTENSION IF NOT EXISTS btree_gist;"
-            f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = '{name}') THEN"
+            f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = '{name}' AND"
+            f" conrelid = '{table}'::regclass) THEN"
             f" ALTER TABLE {table} ADD CONSTRAINT {name}"
             f" EXCLUDE USING gist ({alike}, tstzrange(starts, ends, '[)') WITH &&)"
             " WHERE (starts IS NOT NULL); END IF; END $$"
@@ -162,6 +163,17 @@ def install(connection: BaseDatabaseWrapper, app_label: str | None = None) -> No
                 if connection.vendor == "sqlite":
                     cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
                 cursor.execute(statement)
+
+
+def take_off(connection: BaseDatabaseWrapper, table: str) -> None:
+    """Drops a table's triggers: for a migration that must change rows. `migrate` puts them back when it is through."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s", [table])
+        else:
+            cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = %s::regclass", [table])
+        for (name,) in cursor.fetchall():
+            cursor.execute(f"DROP TRIGGER {name}" if connection.vendor == "sqlite" else f"DROP TRIGGER {name} ON {table}")
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:

@@ -3,6 +3,7 @@
     KEYS_DIR/number/1.key           32 bytes in hex; the highest id is current, all are live (record/pseudonyms.py)
     KEYS_DIR/receipt/live-1.pem     Ed25519; the highest signs, all are published (consents/receipts.py)
     KEYS_DIR/receipt-test/test-1.pem
+    KEYS_DIR/seal/1.key             32 bytes in hex; the highest seals, all are believed (record/seals.py)
 
 The embedded profile makes them on first run; production refuses to start without them.
 """
@@ -38,6 +39,7 @@ FIRST_KEYS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "number": ("1.key", lambda: secrets.token_hex(32).encode()),
     "receipt": ("live-1.pem", _new_signing_key),
     "receipt-test": ("test-1.pem", _new_signing_key),
+    "seal": ("1.key", lambda: secrets.token_hex(32).encode()),
 }
 
 
@@ -52,6 +54,12 @@ def pseudonymizer() -> Pseudonymizer:
 def signing_keys(folder: str) -> dict[str, Ed25519PrivateKey]:
     """Key id → key, oldest first; the last one signs. `folder` is "receipt" or "receipt-test"."""
     return {path.stem: _signing_key(path) for path in _files(folder)}
+
+
+@cache
+def sealing_keys() -> dict[int, bytes]:
+    """Key id → key, oldest first; the last one seals."""
+    return {_order(path): _sealing_key(path) for path in _files("seal")}
 
 
 def make_missing() -> list[Path]:
@@ -69,6 +77,7 @@ def require() -> None:
     pseudonymizer()
     signing_keys("receipt")
     signing_keys("receipt-test")
+    sealing_keys()
 
 
 def _files(folder: str) -> list[Path]:
@@ -113,6 +122,19 @@ def _number_key(path: Path) -> NumberKey:
         raise ImproperlyConfigured(
             f"The number key {path} is not 32 bytes in hex. Restore it from the backup of the keys."
         ) from error
+
+
+def _sealing_key(path: Path) -> bytes:
+    try:
+        key = bytes.fromhex(_read(path).decode("ascii").strip())
+    except ValueError:
+        key = b""
+    if len(key) != 32 or _order(path) > 255:  # a seal names its key in one byte
+        raise ImproperlyConfigured(
+            f"The sealing key {path} is not 32 bytes in hex, or its number is over 255. "
+            "Restore it from the backup of the keys."
+        )
+    return key
 
 
 def _signing_key(path: Path) -> Ed25519PrivateKey:
