@@ -50,6 +50,11 @@ def differences(connection: BaseDatabaseWrapper, look: Look = lambda rows: None)
     `look` is told of rows as they are looked at; there are `size` of them.
     """
     yield from catalogue.differences(connection, [model._meta.db_table for model in ours()])
+    yield from in_rows(connection, look)
+
+
+def in_rows(connection: BaseDatabaseWrapper, look: Look = lambda rows: None) -> Iterator[Difference]:
+    """What is not as it should be in the tables' rows."""
     with stored_rows.snapshot(connection):
         yield from _traces(connection, look)
         yield from _sealed_rows(connection, look)
@@ -64,7 +69,8 @@ def differences(connection: BaseDatabaseWrapper, look: Look = lambda rows: None)
 
 def size(connection: BaseDatabaseWrapper) -> int:
     """How many rows `differences` tells `look` of."""
-    return sum(model._base_manager.using(connection.alias).count() for model in [Event, Number, *_sealed()])
+    counted: list[Model] = [Event, Number, *_sealed()]
+    return sum(model._base_manager.using(connection.alias).count() for model in counted)
 
 
 # --- which models, and how each is kept ----------------------------------------------------------------
@@ -134,12 +140,12 @@ def _objects(connection: BaseDatabaseWrapper, look: Look, broken: list[Differenc
     of_object = itemgetter("object_kind", "object_id")
     for (kind, object_id), events in groupby(map(table.image, rows), key=of_object):
         previous = ""
-        for number, event in enumerate(events, 1):
+        for event in events:
             if not seals.fits(event["seal"], seals.canonical(Event, event, previous)):
                 found = f"{event['verb']} {kind} {object_id}"
                 broken.append(Difference(What.BROKEN_SEAL, "event", str(event["id"]), found=found))
             previous = event["seal"]
-        look(number)
+            look(1)
         yield _Object(str(kind), str(object_id), event["state"] if isinstance(event["state"], dict) else {})
 
 
@@ -169,24 +175,27 @@ def _fields(table: Table, of: _Object, row: Image) -> Iterator[Difference]:
 def _rows(table: Table, ids: Iterable[str], connection: BaseDatabaseWrapper) -> Mapping[str, Image]:
     """The rows with these keys, as events write them."""
     key = table.model._meta.pk
-    wanted = [key.get_db_prep_value(pk, connection) for pk in (_key(key, each) for each in ids) if pk is not None]
+    wanted = [pk for pk in (_key(key, each, connection) for each in ids) if pk is not None]
     if not wanted:
         return {}
-    places = ", ".join(["%s"] * len(wanted))
-    sql = f"SELECT {table.columns} FROM {table.name} WHERE {table.key} IN ({places})"
-    images = map(table.image, stored_rows.select(connection, sql, wanted))
+    sql = f"SELECT {table.columns} FROM {table.name} WHERE {table.key}"
+    if connection.vendor == "sqlite":
+        rows = stored_rows.select(connection, f"{sql} IN ({', '.join(['%s'] * len(wanted))})", wanted)
+    else:
+        rows = stored_rows.select(connection, f"{sql} = ANY(%s)", [wanted])
+    images = map(table.image, rows)
     return {str(image[key.attname]): image for image in images}
 
 
-def _key(field: models.Field[Any, Any], text: str) -> Any:
-    """The key that is written so, or None if none is."""
+def _key(field: models.Field[Any, Any], text: str, connection: BaseDatabaseWrapper) -> Any:
+    """The key that is written so, as the database takes it; None if none is."""
+    if isinstance(field, models.IntegerField):
+        key = int(text) if text.isdecimal() else -1
+        return key if str(key) == text and key.bit_length() < 64 else None
     try:
-        key = field.to_python(text)
+        return field.get_db_prep_value(field.to_python(text), connection)
     except ValidationError:
         return None
-    if str(key) != text or (isinstance(key, int) and key.bit_length() > 63):
-        return None
-    return key
 
 
 def _without_events(kind: str, table: Table, connection: BaseDatabaseWrapper) -> Iterator[Difference]:
@@ -223,7 +232,9 @@ def _incomplete(table: Table, related: str, column: str, connection: BaseDatabas
         f" FROM {table.name} AS whole) AS counted WHERE present <> {column}"
     )
     for pk, says, present in stored_rows.select(connection, sql):
-        yield Difference(What.INCOMPLETE, _kind(table), _spelled(table, pk, connection), column, str(says), str(present))
+        yield Difference(
+            What.INCOMPLETE, _kind(table), _spelled(table, pk, connection), column, str(says), str(present)
+        )
 
 
 # --- numbers ------------------------------------------------------------------------------------------

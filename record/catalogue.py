@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from django.apps import apps
 from django.db import connections, transaction
@@ -107,7 +107,8 @@ WITH ours AS (
 SELECT relname, 'constraint ' || conname, pg_get_constraintdef(k.oid)
 FROM pg_constraint k JOIN ours ON ours.oid = conrelid
 UNION ALL
-SELECT relname, 'column ' || attname, format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+SELECT relname, 'column ' || attname, format_type(atttypid, atttypmod)
+    || CASE WHEN attnotnull THEN ' not null' ELSE '' END
 FROM pg_attribute JOIN ours ON ours.oid = attrelid WHERE attnum > 0 AND NOT attisdropped
 UNION ALL
 SELECT relname, 'trigger ' || tgname, pg_get_triggerdef(t.oid, true) || ' AS ' || prosrc

@@ -173,7 +173,9 @@ def take_off(connection: BaseDatabaseWrapper, table: str) -> None:
         else:
             cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = %s::regclass", [table])
         for (name,) in cursor.fetchall():
-            cursor.execute(f"DROP TRIGGER {name}" if connection.vendor == "sqlite" else f"DROP TRIGGER {name} ON {table}")
+            cursor.execute(
+                f"DROP TRIGGER {name}" if connection.vendor == "sqlite" else f"DROP TRIGGER {name} ON {table}"
+            )
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:

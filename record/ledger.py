@@ -91,11 +91,13 @@ def record_alike(
     mould = _mould(verb, of=of, attname=attname, by=by, at=at)
 
     def sealed(event_id: int, pk: int, value: Any) -> bytes:
-        number = b"%d" % pk
-        return seals.seal(
-            mould
-            % {b"?event": b"%d" % event_id, b"?object": b'"%b"' % number, b"?id": number, b"?value": orjson.dumps(value)}
-        )
+        filled = {
+            b"?event": b"%d" % event_id,
+            b"?object": b'"%d"' % pk,
+            b"?id": b"%d" % pk,
+            b"?value": orjson.dumps(value),
+        }
+        return seals.seal(mould % filled)
 
     bulk.insert(
         Event,
@@ -134,4 +136,3 @@ def _mould(verb: Verb, *, of: models.Model, attname: str, by: Actor, at: datetim
 
 def kind_of(row: models.Model) -> str:
     return row._meta.model_name or ""
-

@@ -26,7 +26,7 @@ LENGTH: Final = 17
 DIGEST: Final = LENGTH - 1
 
 
-class SealField(models.BinaryField[bytes, bytes]):
+class SealField(models.BinaryField):  # type: ignore[type-arg]  # takes none at run time
     """Seals its row as the row is first saved, one by one or in bulk."""
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
@@ -43,7 +43,13 @@ def plain(value: Any) -> Any:
 
 def _plain_number(value: float) -> int | float:
     # PostgreSQL's jsonb writes 1e16 as 10000000000000000 and -0.0 as 0.0.
-    return int(value) if value.is_integer() else value
+    return int(value) if value.is_integer() and abs(value) < 2**63 else value
+
+
+def _plain_members(members: dict[str, Any]) -> dict[str, Any]:
+    if _PLAIN.keys().isdisjoint(map(type, members.values())):
+        return members  # states are read by the million
+    return {name: plain(member) for name, member in members.items()}
 
 
 _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
@@ -54,7 +60,7 @@ _PLAIN: Final[dict[type, Callable[[Any], Any]]] = {
     memoryview: lambda view: bytes(view).hex(),
     UUID: str,
     float: _plain_number,
-    dict: lambda members: {name: plain(member) for name, member in members.items()},
+    dict: _plain_members,
     list: lambda members: [plain(member) for member in members],
 }
 

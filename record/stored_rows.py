@@ -1,8 +1,8 @@
 """How do rows read as they lie in their tables, whatever somebody has put there?
 
-The ORM reads what it wrote itself. An audit must also read what somebody else left, and neither stumble over it nor take
-it for what it resembles: an instant spelled otherwise compares otherwise on SQLite. So columns are fetched raw and
-turned into plain values (record/seals.py) here; what no honest row could hold becomes a text that equals nothing.
+The ORM reads what it wrote itself. An audit must also read what somebody else left, and neither stumble over it nor
+take it for what it resembles: an instant spelled otherwise compares otherwise on SQLite. So columns are fetched raw
+and turned into plain values (record/seals.py) here; what no honest row could hold becomes a text that equals nothing.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ def select(connection: BaseDatabaseWrapper, sql: str, params: Sequence[Any] = ()
     with ServerCursor(connection.connection, f"rows_{next(_names)}") as cursor:
         for type_name in ("timestamptz", "date", "time", "jsonb"):
             cursor.adapters.register_loader(type_name, TextLoader)
-        cursor.itersize = CHUNK
         cursor.execute(sql, params or None)
-        yield from cursor
+        while rows := cursor.fetchmany(CHUNK):
+            yield from rows
 
 
 class Table:
