@@ -86,7 +86,7 @@ def canonical_of(row: models.Model, previous: str = "") -> bytes:
 def canonical(model: type[models.Model], image: Mapping[str, Any], previous: str = "") -> bytes:
     """What is sealed of a row with these plain values: the table, the values, the seal (hex) of the event before it."""
     values = [image[name] for name in sealed(model)]
-    return orjson.dumps([model._meta.label_lower, values, previous], option=orjson.OPT_SORT_KEYS)
+    return orjson.dumps([model._meta.db_table, values, previous], option=orjson.OPT_SORT_KEYS)
 
 
 def seal(text: bytes) -> bytes:

@@ -78,11 +78,15 @@ class Table:
         self.columns = ", ".join(f'{sign}"{field.column}"' for field in self.fields.values())
         self.name = f'"{model._meta.db_table}"'
         self.key = f'"{model._meta.pk.column}"'
-        self._reads = [(name, reader(field, connection.vendor)) for name, field in self.fields.items()]
+        reads = {name: reader(field, connection.vendor) for name, field in self.fields.items()}
+        self._reads = [(name, read) for name, read in reads.items() if read is not as_it_is]
 
     def image(self, row: Sequence[Any]) -> Image:
         """The plain value of each attribute."""
-        return {name: read(value) for (name, read), value in zip(self._reads, row, strict=True)}
+        image = dict(zip(self.fields, row, strict=True))
+        for name, read in self._reads:
+            image[name] = read(image[name])
+        return image
 
 
 def unreadable(value: Any) -> str:
@@ -97,9 +101,13 @@ def reader(field: models.Field[Any, Any], vendor: str) -> Reads:
         return READS_EVERYWHERE[kind]
     if kind in READS[vendor]:
         return READS[vendor][kind]
-    if kind.endswith("IntegerField") or kind.endswith("AutoField"):
-        return _only(int)
-    return _only(str)
+    if vendor == "postgresql":
+        return as_it_is  # the column's type lets nothing else in
+    return _only(int) if kind.endswith(("IntegerField", "AutoField")) else _only(str)
+
+
+def as_it_is(value: Any) -> Any:
+    return value
 
 
 def _only(kind: type) -> Reads:
@@ -164,7 +172,6 @@ READS: Final[dict[str, dict[str, Reads]]] = {
     },
     "postgresql": {
         "DateTimeField": _postgres_instant,
-        "BooleanField": _only(bool),
         "UUIDField": _postgres_uuid,
     },
 }
