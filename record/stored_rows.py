@@ -59,7 +59,7 @@ def select(connection: BaseDatabaseWrapper, sql: str, params: Sequence[Any] = ()
                 yield from rows
         return
     connection.ensure_connection()
-    with ServerCursor(connection.connection, f"rows_{next(_names)}") as cursor:
+    with connection.wrap_database_errors, ServerCursor(connection.connection, f"rows_{next(_names)}") as cursor:
         for type_name in ("timestamptz", "date", "time", "jsonb"):
             cursor.adapters.register_loader(type_name, TextLoader)
         cursor.execute(sql, params or None)

@@ -64,6 +64,7 @@ def told() -> list[str]:
 @contextmanager
 def guards_off() -> Iterator[None]:
     """As whoever owns the tables can have it, and leave no trace in the catalogue."""
+    connection.check_constraints()  # a table with checks outstanding cannot be changed
     if connection.vendor == "postgresql":
         sql("SET LOCAL session_replication_role = replica")
         yield
@@ -119,7 +120,8 @@ def others(field: models.Field[Any, Any], value: Any) -> list[Any]:
     if isinstance(field, models.JSONField):
         return [{**value, "other": True} if isinstance(value, dict) else [*value, "other"]]
     if isinstance(field, models.CharField | models.TextField):
-        return [*(code for code, _name in field.choices or () if code != value), f"{value}1", "x"]
+        last = "2" if value.endswith("1") else "1"
+        return [*(code for code, _name in field.choices or () if code != value), value[:-1] + last, "x"]
     return [(value or 0) + 1, (value or 0) - 1, (value or 0) + 1000]
 
 
@@ -433,7 +435,9 @@ def test_an_event_of_no_known_kind_is_named(w: World) -> None:
 
 @pytest.mark.parametrize("object_id", ["x", "007", "9" * 30, "-1", ""])
 def test_an_event_of_no_row_is_named_whatever_it_calls_it(w: World, object_id: str) -> None:
-    event = Event(object_kind="firm", object_id=object_id, verb="firm.registered", actor_kind="system", at=NOW, state={})
+    event = Event(
+        object_kind="firm", object_id=object_id, verb="firm.registered", actor_kind="system", at=NOW, state={}
+    )
     event.pk = Event.objects.latest("id").pk + 1
     event.seal = seals.seal(seals.canonical_of(event))
     with tried():
@@ -521,15 +525,13 @@ def test_two_that_follow_each_other_do_not_overlap(w: World) -> None:
     assert found() == set()
 
 
-def test_two_with_what_only_one_may_have_are_named(w: World) -> None:
-    with tried(), guards_off():
-        if connection.vendor == "postgresql":
+if connection.vendor == "postgresql":  # SQLite has no way to drop one, short of making the table anew
+
+    def test_two_with_what_only_one_may_have_are_named(w: World) -> None:
+        with tried(), guards_off():
             sql("ALTER TABLE telemarketers_firm DROP CONSTRAINT telemarketers_firm_credit_code_key")
-        else:
-            # The index goes from the catalogue and comes back, with the row that it would have refused between.
-            return
-        set_column(w.shop, Firm._meta.get_field("credit_code"), w.loans.credit_code)
-        assert (What.TWICE, "firm", str(min(w.shop.pk, w.loans.pk)), "credit_code") in found()
+            set_column(w.shop, Firm._meta.get_field("credit_code"), w.loans.credit_code)
+            assert What.TWICE in {each[0] for each in found()}
 
 
 @pytest.mark.parametrize("name", ["authorization", "firm", "matter", "policy", "credential"])
