@@ -62,7 +62,7 @@ def database(name: str) -> Iterator[tuple[str, dict[str, str]]]:
         sys.exit("PostgreSQL is not on this machine (Debian: apt install postgresql).")
     said = subprocess.run([folder / "postgres", "--version"], capture_output=True, text=True, check=True).stdout
     with throwaway_postgres(folder) as cluster:
-        made = [folder / "createdb", "-h", cluster.folder, "-U", "registry", "registry"]
+        made = [str(part) for part in (folder / "createdb", "-h", cluster.folder, "-U", "registry", "registry")]
         subprocess.run(made, check=True, timeout=30)
         yield said.strip(), {"DATABASE_URL": cluster.url}
 

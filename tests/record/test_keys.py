@@ -28,12 +28,13 @@ from record import checks, keys
 from record.numbers import PhoneNumber
 
 ALICE = PhoneNumber("+8613800138000")
-FOLDERS = ("number", "receipt", "receipt-test")
+FOLDERS = ("number", "receipt", "receipt-test", "seal")
 
 
 def forget() -> None:
     keys.pseudonymizer.cache_clear()
     keys.signing_keys.cache_clear()
+    keys.sealing_keys.cache_clear()
 
 
 @pytest.fixture
@@ -218,6 +219,21 @@ def test_what_an_older_number_key_made_is_still_read(filled: Path) -> None:
     assert keys.pseudonymizer().pseudonym(ALICE) != before
 
 
+def test_sealing_keys_come_oldest_first(filled: Path) -> None:
+    put(filled / "seal" / "10.key", b"ab" * 32)
+    put(filled / "seal" / "2.key", b"cd" * 32 + b"\n")
+    assert list(keys.sealing_keys()) == [1, 2, 10]
+    assert keys.sealing_keys()[2] == b"\xcd" * 32
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("1.key", b""), ("1.key", b"xy" * 32), ("1.key", b"ab" * 31), ("256.key", b"ab" * 32)]
+)
+def test_a_sealing_key_that_is_none_is_named(filled: Path, name: str, content: bytes) -> None:
+    """A seal has one byte for the number of its key."""
+    assert "abab" not in sentence(keys.sealing_keys, put(filled / "seal" / name, content))
+
+
 def test_signing_keys_come_oldest_first(filled: Path) -> None:
     for number in (10, 2):
         put(filled / "receipt" / f"live-{number}.pem", pem(Ed25519PrivateKey.generate()))
@@ -240,6 +256,7 @@ def test_the_embedded_profile_makes_what_is_missing_for_its_owner_alone(place: P
         "number/1.key",
         "receipt/live-1.pem",
         "receipt-test/test-1.pem",
+        "seal/1.key",
     ]
     assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
 
@@ -252,7 +269,7 @@ def test_what_was_made_is_read_again(place: Path, settings: Settings) -> None:
 
 
 def test_keys_are_made_once(place: Path) -> None:
-    assert len(keys.make_missing()) == 3
+    assert len(keys.make_missing()) == 4
     assert keys.make_missing() == []
 
 

@@ -33,8 +33,11 @@ DOCUMENTS = st.dictionaries(
     st.recursive(SCALARS | TEXT, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner), max_leaves=8),
     max_size=4,
 )
-INSTANTS = st.datetimes(
-    datetime(2020, 1, 1), datetime(2039, 1, 1), timezones=st.sampled_from([UTC, timezone(timedelta(hours=8))])
+ZONES = st.sampled_from([UTC, timezone(timedelta(hours=8))])
+INSTANTS = st.builds(
+    lambda after, zone: (datetime(2020, 1, 1, tzinfo=UTC) + after).astimezone(zone),
+    st.timedeltas(timedelta(0), timedelta(days=7000)),
+    ZONES,
 )
 
 
