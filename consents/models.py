@@ -13,6 +13,7 @@ from consents.terms import Ended, HoldingSource, Reason, Verdict
 from record.guards import AppendOnly, ClosesOnly, NoOverlap
 from record.models import Dated, Number, runs_forwards
 from record.partitions import KEPT_DAYS
+from record.seals import LENGTH, SealField
 from telemarketers.models import Credential, Firm, Matter, Policy, Purpose, Wording
 from telemarketers.terms import ALL_CHANNELS
 
@@ -183,6 +184,7 @@ class Recorded(models.Model):
     channel = models.PositiveSmallIntegerField()
     policy = models.ForeignKey(Policy, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
     client_ref = models.CharField(max_length=100, blank=True)  # numbers in it masked
+    seal = SealField(max_length=LENGTH)
 
     class Meta:
         abstract = True
@@ -203,7 +205,7 @@ class CheckRecord(Recorded):
     )
 
     by_month = True
-    guards = (AppendOnly(KEPT_DAYS, since="{row}.checked_at"),)
+    guards = (AppendOnly(KEPT_DAYS, since="checked_at"),)
 
     class Meta:
         indexes = [models.Index(fields=["callee", "id"], name="check_of_callee")]
@@ -222,7 +224,8 @@ class CheckSet(Recorded):
     input_digest = models.BinaryField(max_length=32)
     result_digest = models.BinaryField(max_length=32)
 
-    guards = (AppendOnly(KEPT_DAYS, since="{row}.checked_at"),)
+    guards = (AppendOnly(KEPT_DAYS, since="checked_at"),)
+    made_of = {"packed": "segments"}  # rows that belong to it, and the column that says how many
 
     def __str__(self) -> str:
         return f"check set {self.pk}"
@@ -234,8 +237,9 @@ class CheckSegment(models.Model):
     check_set = models.ForeignKey(CheckSet, models.CASCADE, related_name="packed")
     segment = models.PositiveIntegerField()
     packed = models.BinaryField()
+    seal = SealField(max_length=LENGTH)
 
-    guards = (AppendOnly(KEPT_DAYS, since="(SELECT checked_at FROM consents_checkset WHERE id = {row}.check_set_id)"),)
+    guards = (AppendOnly(KEPT_DAYS, since="check_set_id"),)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["check_set", "segment"], name="segment_is_one_of_its_set")]
@@ -257,8 +261,9 @@ class AllowDay(models.Model):
     number_key = models.PositiveSmallIntegerField()
     day = models.DateField()
     noted_at = models.DateTimeField()
+    seal = SealField(max_length=LENGTH)
 
-    guards = (AppendOnly(KEPT_DAYS, since="{row}.noted_at"),)
+    guards = (AppendOnly(KEPT_DAYS, since="noted_at"),)
 
     class Meta:
         constraints = [

@@ -55,13 +55,13 @@ def segment_of(pseudonym: bytes, segments: int) -> int:
 
 
 def pack(entries: Iterable[Packed], segments: int) -> Iterator[tuple[int, bytes]]:
-    """(segment, packed entries) for each segment that has any."""
+    """(segment, packed entries) for every segment, empty or not, so that one that was removed is missed."""
     cut: dict[int, list[bytes]] = {}
     for entry in entries:
         line = entry.pseudonym + bytes((CODES[entry.reason], CODES[entry.inner]))
         cut.setdefault(segment_of(entry.pseudonym, segments), []).append(line)
-    for segment, lines in sorted(cut.items()):
-        yield segment, b"".join(sorted(lines))
+    for segment in range(segments):
+        yield segment, b"".join(sorted(cut.get(segment, ())))
 
 
 def find(packed: bytes, pseudonym: bytes) -> list[Packed]:

@@ -30,7 +30,7 @@ class Guard(Protocol):
 class AppendOnly:
     """Rows are written once. With `kept_days` a row may be deleted whole, never changed, when it is older than that.
 
-    `since` is the instant that its age is counted from, in SQL, where {row} stands for the row.
+    Its age is counted from the column `since`: an instant, or a UUIDv7, which tells one.
     """
 
     kept_days: int | None = None
@@ -42,7 +42,9 @@ class AppendOnly:
         young = ""
         if self.kept_days is not None:
             term = f"strftime('%Y-%m-%d %H:%M:%S', 'now', '-{self.kept_days} days')"
-            young = f" FOR EACH ROW WHEN {self.since.format(row='OLD')} > {term}"
+            if self._tells_time_by_id(model):
+                term = f"printf('%012x', (strftime('%s', 'now') - {self.kept_days} * 86400) * 1000)"
+            young = f" FOR EACH ROW WHEN OLD.{self.since} > {term}"
         return {
             update: _sqlite_trigger(update, f"BEFORE UPDATE ON {table}", f"SELECT RAISE(ABORT, '{update}')"),
             delete: _sqlite_trigger(delete, f"BEFORE DELETE ON {table}{young}", f"SELECT RAISE(ABORT, '{delete}')"),
@@ -53,12 +55,20 @@ class AppendOnly:
         update, delete = f"{table}_append_only_update", f"{table}_append_only_delete"
         young = "true"
         if self.kept_days is not None:
-            young = f"{self.since.format(row='OLD')} > now() - interval '{self.kept_days} days'"
+            term = f"now() - interval '{self.kept_days} days'"
+            if self._tells_time_by_id(model):
+                milliseconds = f"(extract(epoch FROM {term}) * 1000)::bigint"
+                term = f"rpad(lpad(to_hex({milliseconds}), 12, '0'), 32, '0')::uuid"
+            young = f"OLD.{self.since} > {term}"
         return {
             update: _postgres_refusal(update, f"BEFORE UPDATE ON {table}"),
             delete: _postgres_refusal(delete, f"BEFORE DELETE ON {table}", unless=f"NOT ({young})"),
             **_postgres_truncate(table),
         }
+
+    def _tells_time_by_id(self, model: type[models.Model]) -> bool:
+        (field,) = (field for field in model._meta.concrete_fields if field.column == self.since)
+        return isinstance(getattr(field, "target_field", field), models.UUIDField)
 
 
 @dataclass(frozen=True)
@@ -176,7 +186,8 @@ class NoOverlap:
         )
         return {
             name: "CREATE EXTENSION IF NOT EXISTS btree_gist;"
-            f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = '{name}') THEN"
+            f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = '{name}' AND"
+            f" conrelid = '{table}'::regclass) THEN"
             f" ALTER TABLE {table} ADD CONSTRAINT {name}"
             f" EXCLUDE USING gist ({alike}, tstzrange(starts, ends, '[)') WITH &&)"
             " WHERE (starts IS NOT NULL); END IF; END $$"
@@ -195,13 +206,26 @@ def install(connection: BaseDatabaseWrapper, app_label: str | None = None, state
     """Puts every guard in place, on the tables and columns that there are in `state`; safe to run again."""
     with connection.cursor() as cursor:
         for model, guard in guarded(app_label):
-            if model._meta.label_lower not in state_labels(state):
+            there = _in_state(model, state)
+            if there is None:
                 continue
-            as_migrated = state.get_model(model._meta.label_lower)
-            for name, statement in _statements(as_migrated, guard, connection).items():
+            for name, statement in _statements(there, guard, connection).items():
                 if connection.vendor == "sqlite":
                     cursor.execute(f"DROP TRIGGER IF EXISTS {name}")
                 cursor.execute(statement)
+
+
+def take_off(connection: BaseDatabaseWrapper, table: str) -> None:
+    """Drops a table's triggers: for a migration that must change rows. `migrate` puts them back when it is through."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' AND tbl_name = %s", [table])
+        else:
+            cursor.execute("SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = %s::regclass", [table])
+        for (name,) in cursor.fetchall():
+            cursor.execute(
+                f"DROP TRIGGER {name}" if connection.vendor == "sqlite" else f"DROP TRIGGER {name} ON {table}"
+            )
 
 
 def missing(connection: BaseDatabaseWrapper) -> list[str]:
@@ -229,9 +253,17 @@ def install_after_migrate(*, using: str, app_config: AppConfig, apps: Apps = app
     install(connections[using], app_config.label, apps)
 
 
-def state_labels(state: Apps) -> set[str]:
-    """The models that there are, after a migration back perhaps fewer than the program has."""
-    return {model._meta.label_lower for model in state.get_models(include_auto_created=True)}
+def _in_state(model: type[models.Model], state: Apps) -> type[models.Model] | None:
+    """The model, or what it was like if a migration back has taken columns of it; None if it took the table."""
+    try:
+        was = state.get_model(model._meta.label_lower)
+    except LookupError:
+        return None
+    return model if _columns(was) == _columns(model) else was
+
+
+def _columns(model: type[models.Model]) -> set[str]:
+    return {str(field.column) for field in model._meta.concrete_fields}
 
 
 def _statements(model: type[models.Model], guard: Guard, connection: BaseDatabaseWrapper) -> Statements:

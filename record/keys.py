@@ -7,6 +7,7 @@
     KEYS_DIR/receipt/live-2.next.pem   published, signs nothing yet
     KEYS_DIR/receipt/live-1.pub.pem    the public half of a retired key, published still
     KEYS_DIR/receipt-test/test-1.pem   the same for test receipts
+    KEYS_DIR/seal/1.key                32 bytes in hex; the highest seals, all are believed (record/seals.py)
 
 The embedded profile makes them on first run; production refuses to start without them. What was read is remembered
 until a folder's list of names changes, so that every process notices new and retired keys without a restart.
@@ -43,6 +44,8 @@ Keys = TypeVar("Keys")
 PLAIN = re.compile("[0-9a-f]{64}", re.IGNORECASE)
 WRAPPED = re.compile("([1-9][0-9]*):[0-9a-f]{80}")
 
+MOST_SEALING_KEYS = 255  # a seal names its key in one byte
+
 RECEIPT_FOLDERS = ("receipt", "receipt-test")
 
 
@@ -65,6 +68,7 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "number": ("{}.key", new_number_key),
     "receipt": ("live-{}.pem", new_signing_key),
     "receipt-test": ("test-{}.pem", new_signing_key),
+    "seal": ("{}.key", new_secret),
 }
 
 
@@ -101,6 +105,11 @@ def signing_keys(name: str) -> SigningKeys:
     return _remembered(name, _signing_keys)
 
 
+def sealing_keys() -> dict[int, bytes]:
+    """Key id → key, oldest first; the last one seals."""
+    return _remembered("seal", _sealing_keys)
+
+
 def make_missing() -> list[Path]:
     """Makes the first key in each folder that has none; returns the files made."""
     present = {name: files(name) for name in KINDS}
@@ -122,6 +131,7 @@ def require() -> None:
     _number_keys(needed("number"))
     for name in RECEIPT_FOLDERS:
         _signing_keys(needed(name))
+    _sealing_keys(needed("seal"))
 
 
 def reread() -> Pseudonymizer:
@@ -302,6 +312,15 @@ def _signing_keys(found: list[KeyFile]) -> SigningKeys:
             current = key_id, key
     assert current is not None  # `needed` has seen to it
     return SigningKeys(*current, published)
+
+
+def _sealing_keys(found: list[KeyFile]) -> dict[int, bytes]:
+    for file in found:
+        if file.id > MOST_SEALING_KEYS:
+            raise ImproperlyConfigured(
+                f"The sealing key {file.path} has a number over {MOST_SEALING_KEYS}. Give it a lower one."
+            )
+    return {file.id: _secret(file.path) for file in found}
 
 
 def _secret(path: Path) -> bytes:

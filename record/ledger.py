@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from django.db import connection, models
 
-from record import bulk
+from record import bulk, seals
 from record.models import Event, User
 from record.terms import ActorKind, Verb
 
@@ -36,7 +37,7 @@ OPERATOR = Actor(ActorKind.OPERATOR)
 
 def image(row: models.Model) -> dict[str, Any]:
     """The row as its event keeps it: every column."""
-    return {field.attname: _plain(getattr(row, field.attname)) for field in row._meta.concrete_fields}
+    return {field.attname: seals.plain(getattr(row, field.attname)) for field in row._meta.concrete_fields}
 
 
 def record(verb: Verb, *, of: models.Model, by: Actor, at: datetime) -> None:
@@ -44,32 +45,66 @@ def record(verb: Verb, *, of: models.Model, by: Actor, at: datetime) -> None:
 
 
 def record_all(verb: Verb, *, of: Iterable[models.Model], by: Actor, at: datetime) -> None:
-    """One event for each of the rows, in one statement."""
-    Event.objects.bulk_create(
+    """One event for each of the rows, in one statement, sealed over the row's event before.
+
+    The rows were inserted or updated before this in the same transaction. That locks them, so that of two who change
+    one row the second finds the first one's event here.
+    """
+    rows = list(of)
+    if not rows:
+        return
+    events = [
         Event(
-            verb=verb,
-            actor_kind=by.kind,
+            id=pk,
+            verb=verb.value,
+            actor_kind=by.kind.value,
             actor_id=by.id,
             object_kind=kind_of(row),
             object_id=str(row.pk),
             at=at,
             state=image(row),
         )
-        for row in of
+        for pk, row in zip(bulk.next_ids(Event, len(rows)), rows, strict=True)
+    ]
+    last = _last_seals(events)
+    for event in events:
+        of_object = event.object_kind, event.object_id
+        event.seal = last[of_object] = seals.seal(seals.canonical_of(event, last.get(of_object, b"").hex()))
+    Event.objects.bulk_create(events)
+
+
+def _last_seals(events: Sequence[Event]) -> dict[tuple[str, str], bytes]:
+    """Of each object that has events already, the latest one's seal."""
+    earlier = Event.objects.filter(
+        object_kind__in={event.object_kind for event in events}, object_id__in={event.object_id for event in events}
     )
+    found = earlier.order_by("id").values_list("object_kind", "object_id", "seal")
+    return {(kind, object_id): bytes(seal) for kind, object_id, seal in found}
 
 
 def record_alike(
     verb: Verb, *, of: models.Model, attname: str, values: Sequence[Any], ids: Sequence[int], by: Actor, at: datetime
 ) -> None:
-    """One event for each row that `record.bulk.insert_alike` made, from the same likeness."""
+    """One event for each row that `record.bulk.insert_alike` made, from the same likeness. The first of its object."""
     common = image(of)
     stored = connection.ops.adapt_datetimefield_value(at.astimezone(UTC))
+    mould = _mould(verb, of=of, attname=attname, by=by, at=at)
+
+    def sealed(event_id: int, pk: int, value: Any) -> bytes:
+        filled = {
+            b"?event": b"%d" % event_id,
+            b"?object": b'"%d"' % pk,
+            b"?id": b"%d" % pk,
+            b"?value": orjson.dumps(value),
+        }
+        return seals.seal(mould % filled)
+
     bulk.insert(
         Event,
-        ("verb", "actor_kind", "actor_id", "object_kind", "object_id", "at", "state"),
+        ("id", "verb", "actor_kind", "actor_id", "object_kind", "object_id", "at", "state", "seal"),
         (
             (
+                event_id,
                 verb.value,
                 by.kind.value,
                 by.id,
@@ -77,21 +112,27 @@ def record_alike(
                 str(pk),
                 stored,
                 json.dumps({**common, "id": pk, attname: value}),
+                sealed(event_id, pk, value),
             )
-            for pk, value in zip(ids, values, strict=True)
+            for event_id, pk, value in zip(bulk.next_ids(Event, len(ids)), ids, values, strict=True)
         ),
     )
 
 
+def _mould(verb: Verb, *, of: models.Model, attname: str, by: Actor, at: datetime) -> bytes:
+    """What is sealed of events that are alike, with places for what differs."""
+    like = {
+        "id": "?event",
+        "verb": verb.value,
+        "actor_kind": by.kind.value,
+        "actor_id": by.id,
+        "object_kind": kind_of(of),
+        "object_id": "?object",
+        "at": seals.plain(at),
+        "state": {**image(of), "id": "?id", attname: "?value"},
+    }
+    return seals.mould(seals.canonical(Event, like), ("?event", "?object", "?id", "?value"))
+
+
 def kind_of(row: models.Model) -> str:
     return row._meta.model_name or ""
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat()
-    if isinstance(value, date | time):
-        return value.isoformat()
-    if isinstance(value, bytes | memoryview):
-        return bytes(value).hex()
-    return value

@@ -10,6 +10,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.db.models import F, Q
 
+from record import seals
 from record.guards import AppendOnly, ClosesOnly, RekeyedUpwards
 from record.terms import ActorKind, Verb
 
@@ -69,6 +70,7 @@ class Event(models.Model):
     object_id = models.CharField(max_length=40)
     at = models.DateTimeField()
     state = models.JSONField()
+    seal = models.BinaryField(max_length=seals.LENGTH)  # over the line, and over the one before it on the object
 
     guards = (AppendOnly(),)
 

@@ -176,7 +176,7 @@ def test_a_batch_of_nothing_but_mistakes_is_answered_and_recorded(w: World, clie
 
     assert {row["reason"] for row in body["results"]} == {"invalid_number"}
     kept = CheckSet.objects.get(pk=body["id"])
-    assert (kept.rows, CheckSegment.objects.count()) == (2, 0)
+    assert (kept.rows, bytes(CheckSegment.objects.get().packed)) == (2, b"")
 
 
 def test_what_a_batch_allows_counts_for_the_cap_once_a_number(all_day: World, client: Client) -> None:
@@ -231,7 +231,7 @@ def test_a_thousand_numbers_are_answered_in_few_queries(all_day: World, client: 
     cost = len(ran(queries))
     print(f"\na batch of 1,000 that allows all: {cost} queries on {connection.vendor}")
     # The time, the key, the purpose, the facts, the set, its segment, the days; SQLite takes the days in several goes.
-    assert cost <= (7 if connection.vendor == "postgresql" else 14)
+    assert cost <= (7 if connection.vendor == "postgresql" else 15)
 
 
 @pytest.mark.parametrize(

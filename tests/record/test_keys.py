@@ -31,7 +31,7 @@ from record.numbers import PhoneNumber
 from record.pseudonyms import NumberKey
 
 ALICE = PhoneNumber("+8613800138000")
-FOLDERS = ("outer", "number", "receipt", "receipt-test")
+FOLDERS = ("outer", "number", "receipt", "receipt-test", "seal")
 
 
 @pytest.fixture
@@ -247,6 +247,21 @@ def test_what_an_older_number_key_made_is_still_read(filled: Path) -> None:
     assert keys.pseudonymizer().pseudonym(ALICE) != before
 
 
+def test_sealing_keys_come_oldest_first(filled: Path) -> None:
+    put(filled / "seal" / "10.key", b"ab" * 32)
+    put(filled / "seal" / "2.key", b"cd" * 32 + b"\n")
+    assert list(keys.sealing_keys()) == [1, 2, 10]
+    assert keys.sealing_keys()[2] == b"\xcd" * 32
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("1.key", b""), ("1.key", b"xy" * 32), ("1.key", b"ab" * 31), ("256.key", b"ab" * 32)]
+)
+def test_a_sealing_key_that_is_none_is_named(filled: Path, name: str, content: bytes) -> None:
+    """A seal has one byte for the number of its key."""
+    assert "abab" not in sentence(keys.sealing_keys, put(filled / "seal" / name, content))
+
+
 def test_the_highest_signing_key_signs_and_all_are_published_oldest_first(filled: Path) -> None:
     for number in (10, 2):
         put(filled / "receipt" / f"live-{number}.pem", pem(Ed25519PrivateKey.generate()))
@@ -359,6 +374,7 @@ def test_the_embedded_profile_makes_what_is_missing_for_its_owner_alone(place: P
         "outer/1.key",
         "receipt/live-1.pem",
         "receipt-test/test-1.pem",
+        "seal/1.key",
     ]
     assert {stat.S_IMODE(path.stat().st_mode) for path in made} == {0o600}
 
