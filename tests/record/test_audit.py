@@ -131,6 +131,7 @@ def others(field: models.Field[Any, Any], value: Any) -> list[Any]:
     if isinstance(field, models.JSONField):
         return [{**value, "other": True} if isinstance(value, dict) else [*value, "other"]]
     if isinstance(field, models.CharField | models.TextField):
+        value = value or ""
         last = "2" if value.endswith("1") else "1"
         return [*(code for code, _name in field.choices or () if code != value), value[:-1] + last, "x"]
     return [(value or 0) + 1, (value or 0) - 1, (value or 0) + 1000]
