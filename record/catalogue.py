@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from django.apps import apps
-from django.db import connections, transaction
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from record import guards
@@ -27,7 +27,7 @@ Definitions = dict[tuple[str, str], str]
 def differences(connection: BaseDatabaseWrapper, tables: list[str]) -> Iterator[Difference]:
     """Not inside a snapshot: on PostgreSQL it makes tables, and takes them back."""
     if connection.vendor == "sqlite":
-        found, asked = _sqlite_definitions(connection, tables), _sqlite_asked(tables)
+        found, asked = _sqlite_definitions(connection, tables), _sqlite_asked(connection, tables)
     else:
         with transaction.atomic(using=connection.alias):
             found, asked = _postgres_definitions(connection, tables), _postgres_asked(connection, tables)
@@ -49,8 +49,8 @@ def _make_anew(connection: BaseDatabaseWrapper) -> None:
 # --- SQLite: it keeps every definition as it was written -----------------------------------------------
 
 
-def _sqlite_asked(tables: list[str]) -> Definitions:
-    scratch = connections["default"].copy("scratch")
+def _sqlite_asked(connection: BaseDatabaseWrapper, tables: list[str]) -> Definitions:
+    scratch = connection.copy("scratch")
     scratch.settings_dict = {**scratch.settings_dict, "NAME": ":memory:"}
     try:
         with scratch.constraint_checks_disabled():

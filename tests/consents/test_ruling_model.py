@@ -14,7 +14,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -25,6 +25,7 @@ from consents.facts import Asking
 from consents.models import Authorization, Holding
 from consents.terms import HoldingSource, Reason
 from dncregistry.errors import Refused
+from record import audit
 from record.ledger import OPERATOR
 from record.models import User
 from record.numbers import PhoneNumber, parse_caller
@@ -553,3 +554,13 @@ def test_the_ruling_is_the_models_and_every_reason_occurs(registry: Registry) ->
     hidden = {(shown, inner) for shown, inner in reached if shown != inner}
     assert ("no_authorization", "firm_refused") in hidden
     assert hidden <= {("no_authorization", "firm_refused"), ("authorization_revoked", "firm_refused")}
+
+
+@pytest.mark.slow
+def test_the_record_of_a_life_is_as_it_should_be(registry: Registry) -> None:
+    for seed in range(6):
+        with transaction.atomic():
+            forget_policies()
+            Life(registry, Random(seed)).live(steps=36)
+            assert [str(each) for each in audit.in_rows(connection)] == []
+            transaction.set_rollback(True)
