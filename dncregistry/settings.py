@@ -137,6 +137,7 @@ RATE_LIMITS = {
     "checks": env.int("RATE_LIMIT_CHECKS", default=6_000),
     "batch_numbers": env.int("RATE_LIMIT_BATCH_NUMBERS", default=600_000),
     "callers": env.int("RATE_LIMIT_CALLERS", default=60),
+    "account": env.int("RATE_LIMIT_ACCOUNT", default=600),
 }
 # A batch of 1,000 numbers is about 30 KB; nothing that the API takes comes near this.
 MAX_BODY_BYTES = 1_000_000
@@ -174,7 +175,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "谢绝来电与授权登记系统 · Do-not-call and consent registry",
-    "TAGS": [{"name": "checks"}, {"name": "public"}],
+    "TAGS": [{"name": "checks"}, {"name": "authorizations"}, {"name": "account"}, {"name": "public"}],
     "DESCRIPTION": (
         "拨号前先查询；未获裁定（503 或超时）的营销呼叫不得拨出。\n\n"
         "Ask before you dial. A marketing call that cannot be ruled on (503, a time-out) is not allowed; "
