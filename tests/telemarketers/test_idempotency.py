@@ -32,11 +32,9 @@ LINES, MATTERS = "/api/v1/calling-numbers", "/api/v1/matters"
 LINE = {"number": "010 6552 9977", "display_name": "示范"}
 
 
-def post(
-    client: Client, key: str, body: Any = LINE, path: str = LINES, once: str | None = "a-1", **headers: str
-) -> Any:
+def post(client: Client, key: str, body: Any = LINE, path: str = LINES, once: str | None = "a-1") -> Any:
     content = body if isinstance(body, str) else json.dumps(body)
-    sent = {"Authorization": f"Bearer {key}", **headers} | ({} if once is None else {"Idempotency-Key": once})
+    sent = {"Authorization": f"Bearer {key}"} | ({} if once is None else {"Idempotency-Key": once})
     return client.generic("POST", path, content, content_type="application/json", headers=sent)
 
 
