@@ -185,6 +185,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "ChannelEnum": ["voice", "robocall", "sms"],
+        "SubmittedEnum": ["waiting", "approved", "withdrawn"],
+        "ProposedEnum": ["proposed", "in_force", "ended"],
+        "AuthorizationStatusEnum": "consents.terms.AuthorizationStatus",
+    },
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "key": {"type": "http", "scheme": "bearer", "description": "`dnc_live_…` or `dnc_test_…`"},
