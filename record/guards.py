@@ -155,9 +155,16 @@ def guarded(app_label: str | None = None) -> Iterable[tuple[type[models.Model], 
 
 
 def install(connection: BaseDatabaseWrapper, app_label: str | None = None) -> None:
-    """Puts every guard in place; safe to run again."""
+    """Puts every guard in place; safe to run again. Passes over tables that a migration took back to a former form."""
     with connection.cursor() as cursor:
+        tables = set(connection.introspection.table_names(cursor))
         for model, guard in guarded(app_label):
+            table = model._meta.db_table
+            if table not in tables:
+                continue
+            present = {column.name for column in connection.introspection.get_table_description(cursor, table)}
+            if not {field.column for field in model._meta.concrete_fields} <= present:
+                continue
             for name, statement in _statements(model, guard, connection).items():
                 if connection.vendor == "sqlite":
                     cursor.execute(f"DROP TRIGGER IF EXISTS {name}")

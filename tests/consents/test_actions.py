@@ -526,7 +526,7 @@ def test_a_firms_clock_may_run_ahead_a_little(w: World) -> None:
 
 
 def test_a_refusal_is_lodged_within_thirty_days(w: World) -> None:
-    assert lodge(w, said_at=NOW - timedelta(days=30))
+    assert lodge(w, said_at=NOW - timedelta(days=30)).said_at == NOW - timedelta(days=30)
     with refused("said_at_too_old", field="said_at"):
         lodge(w, said_at=NOW - timedelta(days=30) - A_MOMENT)
 

@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from consents import actions
 from consents.models import Authorization
 from record import clock, keys
-from record.keys import NumberKey, Pseudonymizer
 from record.numbers import PhoneNumber
+from record.pseudonyms import NumberKey, Pseudonymizer
 from telemarketers.terms import Channel, Mode, Scope
 from tests import world
 from tests.consents.test_api_checks import is_problem

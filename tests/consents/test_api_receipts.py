@@ -14,8 +14,8 @@ from django.test.utils import CaptureQueriesContext
 from consents import actions
 from consents.models import CheckRecord
 from record import clock, keys
-from record.keys import NumberKey, Pseudonymizer
 from record.numbers import PhoneNumber
+from record.pseudonyms import NumberKey, Pseudonymizer
 from telemarketers.terms import Mode, Scope
 from tests import world
 from tests.consents.test_api_batch import ask_many

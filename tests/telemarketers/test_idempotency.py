@@ -16,8 +16,8 @@ from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
 from record import clock, keys
-from record.keys import NumberKey, Pseudonymizer
 from record.ledger import OPERATOR
+from record.pseudonyms import NumberKey, Pseudonymizer
 from telemarketers import idempotency
 from telemarketers.actions import firms
 from telemarketers.models import CallingNumber, IdempotencyKey, Matter
