@@ -30,7 +30,7 @@ from record.numbers import REFUSALS
 from telemarketers import policy as policies
 from telemarketers import shipped
 from telemarketers.actions import firms
-from telemarketers.models import Credential
+from telemarketers.models import CallingNumber, Credential, Matter
 from telemarketers.terms import ALL_CHANNELS, Mode, Scope
 from tests import world
 from tests.world import World
@@ -546,6 +546,17 @@ def test_a_firm_is_entered_and_its_key_revoked_as_shown(w, capsys):
     assert credential.hint == key[-4:]
     assert credential.ends is not None
     assert Event.objects.filter(actor_kind=ledger.OPERATOR.kind, object_kind="credential").count() >= 2
+
+
+@pytest.mark.django_db
+def test_what_firms_submitted_is_approved_as_shown(client, keys, w, capsys):
+    matter = {"code": "autumn-loan", "purpose": "loan_finance", "title": "x", "wording": "x"}
+    post(client, "/api/v1/calling-numbers", {"number": "010 6552 9977"}, keys["LIVE"])
+    post(client, "/api/v1/matters", matter, keys["LIVE"])
+    exec(compile(example("operations.md", "approvals"), "docs/operations.md", "exec"), {})
+    assert len(capsys.readouterr().out.splitlines()) == 2
+    assert not CallingNumber.objects.waiting(clock.now()).exists()
+    assert not Matter.objects.waiting(clock.now()).exists()
 
 
 # --- policy -------------------------------------------------------------------------------------------
