@@ -17,6 +17,7 @@ from django.db.models import Model, QuerySet
 from django.http import QueryDict
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework import exceptions, serializers
@@ -65,7 +66,7 @@ class WordFilter(django_filters.ChoiceFilter):  # type: ignore[misc]
         super().__init__(
             choices=[(word, word) for word in words],
             method=method,
-            error_messages={"invalid_choice": _("Write one of: {choices}.").format(choices=", ".join(words))},
+            error_messages={"invalid_choice": format_lazy(_("Write one of: {choices}."), choices=", ".join(words))},
         )
 
 

@@ -352,6 +352,16 @@ def test_a_parameter_at_fault_is_named_and_not_repeated(
     assert "13800138000" not in answer.content.decode()
 
 
+@pytest.mark.parametrize(("language", "says"), [("en", "Write one of: waiting, "), ("zh", "waiting, ")])
+def test_a_fault_is_told_in_the_language_asked_for(w: World, client: Client, language: str, says: str) -> None:
+    headers = {"Authorization": f"Bearer {w.key}", "Accept-Language": language}
+
+    detail = client.get(f"{LINES}?status=x", headers=headers).json()["detail"]
+
+    assert says in detail
+    assert detail.startswith("Write") == (language == "en")
+
+
 @pytest.mark.parametrize("path", [*CHANGES, f"{MANDATES}/1/end"])
 def test_a_change_takes_nothing_from_the_address(w: World, client: Client, path: str) -> None:
     answer = post(client, w.key, f"{path}?number=13800138000", CHANGES.get(path))
