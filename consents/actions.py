@@ -8,16 +8,25 @@ Saying the same again changes nothing and writes nothing.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from consents.models import MINUTES_OF_DAY, Authorization, Holding, Preference, Refusal, Registration, Subscriber
+from consents.models import (
+    MINUTES_OF_DAY,
+    Authorization,
+    Holding,
+    LodgedRefusal,
+    Preference,
+    Refusal,
+    Registration,
+    Subscriber,
+)
 from consents.terms import Ended, HoldingSource
-from dncregistry.errors import Refused
+from dncregistry.errors import CannotRule, Refused
 from record import ledger, stored_numbers
 from record.ledger import Actor
 from record.models import Number
@@ -27,6 +36,11 @@ from telemarketers import policy as policies
 from telemarketers.models import Firm, Matter, Policy, Purpose
 from telemarketers.policy import Block
 from telemarketers.terms import ALL_CHANNELS, Channel, PurposeKind
+
+# A firm's clock may run ahead of ours by this much and still mean "now".
+CLOCK_SLACK = timedelta(seconds=60)
+# As long as the person may complain of the call: design §5.
+LODGED_WITHIN = timedelta(days=30)
 
 # --- numbers and who holds them ----------------------------------------------------------------------
 
@@ -196,6 +210,36 @@ def refuse_firm(*, holding: Holding, firm: Firm, by: Actor, at: datetime) -> Ref
     refusal = Refusal.objects.create(holding=holding, firm=firm, starts=at)
     ledger.record(Verb.FIRM_REFUSED, of=refusal, by=by, at=at)
     return refusal
+
+
+@transaction.atomic
+def lodge_refusal(
+    *, number: PhoneNumber, firm: Firm, against: Firm, said_at: datetime, by: Actor, at: datetime
+) -> LodgedRefusal:
+    """A firm was told to stop and says so: `against` is refused from now on by whoever holds the number.
+
+    When it was said is kept beside; it dates nothing.
+    """
+    demand_lodgeable(said_at, at)
+    holding = hold(number=number, source=HoldingSource.FIRM, by=by, at=at)
+    try:
+        refuse_firm(holding=holding, firm=against, by=by, at=at)
+    except Refused as error:
+        # The number was handed over in this very moment. That is nothing for a firm to learn.
+        raise CannotRule(_("The registry is busy with this number. Try again shortly.")) from error
+    lodged = LodgedRefusal.objects.create(
+        holding=holding, firm=firm, against=against, said_at=min(said_at, at), lodged_at=at
+    )
+    ledger.record(Verb.REFUSAL_LODGED, of=lodged, by=by, at=at)
+    return lodged
+
+
+def demand_lodgeable(said_at: datetime, at: datetime) -> None:
+    """Raises `Refused` for a time that has not come yet, or came too long ago."""
+    if said_at > at + CLOCK_SLACK:
+        raise Refused("said_at_ahead", _("This time has not come yet. Say when you were told."), field="said_at")
+    if said_at < at - LODGED_WITHIN:
+        raise Refused("said_at_too_old", _("Lodge a refusal within 30 days of the call."), field="said_at")
 
 
 @transaction.atomic

@@ -27,6 +27,7 @@ from record import clock, plan
 from record.ids import uuid7
 from record.masking import mask_numbers
 from record.numbers import NumberRefused, PhoneNumber, ServiceCode
+from telemarketers.actions.firms import matter_named, purpose_named
 from telemarketers.models import Credential, Firm, Mandate, Matter, Purpose
 from telemarketers.terms import Channel, Mode, PurposeKind
 
@@ -132,16 +133,10 @@ def resolve(asked: Asked, firm: Firm, at: datetime) -> Asking:
     if asked.on_behalf_of and asked.on_behalf_of != firm.credit_code:
         principal = Firm.objects.filter(credit_code=asked.on_behalf_of).first()
         if not Mandate.objects.in_force(at).filter(agent=firm, client=principal).exists():
-            return _asking(asked, firm, principal, None, _purpose(asked.purpose) if asked.purpose else None)
+            return _asking(asked, firm, principal, None, purpose_named(asked.purpose) if asked.purpose else None)
     if asked.purpose:
-        return _asking(asked, firm, principal, None, _purpose(asked.purpose))
-    matter = Matter.objects.filter(firm=principal, code=asked.matter).select_related("purpose").first()
-    if matter is None:
-        raise Refused(
-            "unknown_matter",
-            _("The firm has no matter with this code. Submit it, or check its spelling."),
-            field="matter",
-        )
+        return _asking(asked, firm, principal, None, purpose_named(asked.purpose))
+    matter = matter_named(principal, asked.matter)
     return _asking(asked, firm, principal, matter, matter.purpose)
 
 
@@ -155,13 +150,6 @@ def _asking(asked: Asked, firm: Firm, principal: Firm | None, matter: Matter | N
         matter=matter.pk if matter else None,
         channel=asked.channel,
     )
-
-
-def _purpose(code: str) -> Purpose:
-    purpose = Purpose.objects.filter(code=code).first()
-    if purpose is None:
-        raise Refused("unknown_purpose", _("There is no such purpose. See docs/api.md for the list."), field="purpose")
-    return purpose
 
 
 def _for_time(asked: Asked, at: datetime) -> datetime:

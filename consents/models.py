@@ -6,12 +6,15 @@ Dated rows are closed, never overwritten, so that a call can be ruled on as thin
 
 from __future__ import annotations
 
-from django.db import models
-from django.db.models import Q
+from datetime import datetime
+from typing import Self
 
-from consents.terms import Ended, HoldingSource, Reason, Verdict
+from django.db import models
+from django.db.models import F, Q
+
+from consents.terms import AuthorizationStatus, Ended, HoldingSource, Reason, Verdict
 from record.guards import AppendOnly, ClosesOnly, NoOverlap
-from record.models import Dated, Number, runs_forwards
+from record.models import Dated, DatedQuerySet, Number, runs_forwards
 from record.partitions import KEPT_DAYS
 from record.seals import LENGTH, SealField
 from telemarketers.models import Credential, Firm, Matter, Policy, Purpose, Wording
@@ -69,6 +72,18 @@ class Registration(Dated):
         return f"registration {self.pk}"
 
 
+class AuthorizationQuerySet(DatedQuerySet):
+    def of_status(self, status: str, at: datetime) -> Self:
+        if status == AuthorizationStatus.IN_FORCE:
+            return self.in_force(at)
+        over = self.filter(ends__lte=at)
+        return over.filter(ended="") if status == AuthorizationStatus.EXPIRED else over.exclude(ended="")
+
+    def changed_between(self, since: datetime, at: datetime) -> Self:
+        """Granted, ended or expired in that time."""
+        return self.filter(Q(starts__gte=since) | Q(ends__gte=since, ends__lte=at))
+
+
 class Authorization(Dated):
     """Permission for one firm to contact one number for one matter, or (no matter) for one purpose."""
 
@@ -81,6 +96,8 @@ class Authorization(Dated):
     cap_days = models.PositiveSmallIntegerField(null=True, blank=True)  # the citizen's own, instead of the policy's
     ends = models.DateTimeField()
     ended = models.CharField(max_length=10, choices=Ended, blank=True)
+
+    objects = AuthorizationQuerySet.as_manager()  # type: ignore[misc]
 
     guards = (
         ClosesOnly(once=("ended",)),
@@ -99,10 +116,17 @@ class Authorization(Dated):
         indexes = [
             models.Index(fields=["holding", "firm", "purpose", "starts"], name="authorization_of_holding"),
             models.Index(fields=["firm", "ends"], name="authorization_of_firm"),
+            models.Index(fields=["firm", "id"], name="authorization_by_page"),  # its own list, newest first
         ]
 
     def __str__(self) -> str:
         return f"authorization {self.pk}"
+
+    def status(self, at: datetime) -> AuthorizationStatus:
+        """Revoked is whatever ended otherwise than by expiry, whoever ended it and why."""
+        if at < self.ends:
+            return AuthorizationStatus.IN_FORCE
+        return AuthorizationStatus.REVOKED if self.ended else AuthorizationStatus.EXPIRED
 
 
 class Refusal(Dated):
@@ -119,6 +143,29 @@ class Refusal(Dated):
 
     def __str__(self) -> str:
         return f"refusal {self.pk}"
+
+
+class LodgedRefusal(models.Model):
+    """A firm says that somebody told it to stop: when, and against whom it lodges that (itself, or its client).
+
+    Each time it is said is kept, though the refusal that follows may have stood before.
+    """
+
+    holding = models.ForeignKey(Holding, models.PROTECT, related_name="lodged_refusals")
+    firm = models.ForeignKey(Firm, models.PROTECT, related_name="+")  # that made the call
+    against = models.ForeignKey(Firm, models.PROTECT, related_name="lodged_refusals")
+    said_at = models.DateTimeField()  # what the firm remembers
+    lodged_at = models.DateTimeField()
+
+    guards = (AppendOnly(),)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(said_at__lte=F("lodged_at")), name="refusal_is_lodged_after_it_was_said")
+        ]
+
+    def __str__(self) -> str:
+        return f"lodged refusal {self.pk}"
 
 
 class Preference(Dated):

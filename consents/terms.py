@@ -12,6 +12,7 @@ class HoldingSource(models.TextChoices):
     PROOF = "proof", _("proved by one-time code")
     OPERATOR = "operator", _("entered by an operator")
     IMPORT = "import", _("imported from another register")
+    FIRM = "firm", _("lodged by a firm")
 
 
 class Ended(models.TextChoices):
@@ -22,6 +23,14 @@ class Ended(models.TextChoices):
     REFUSED = "refused", _("the firm was refused")
     REPLACED = "replaced", _("replaced by a later authorization")
     HOLDING = "holding", _("the number has a new holder")
+
+
+class AuthorizationStatus(models.TextChoices):
+    """What a firm is told of its own authorizations; how else one ended is between citizen and registry."""
+
+    IN_FORCE = "in_force", _("in force")
+    EXPIRED = "expired", _("expired")
+    REVOKED = "revoked", _("revoked")
 
 
 class Verdict(models.TextChoices):
@@ -52,6 +61,9 @@ class Reason(models.TextChoices):
     CAP_REACHED = "cap_reached", _("called on as many days as permitted")
     AUTHORIZED = "authorized", _("the citizen authorized it")
     NOT_REGISTERED = "not_registered", _("nothing forbids it")
+
+
+ALLOWED = {Reason.EXEMPT, Reason.AUTHORIZED, Reason.NOT_REGISTERED}  # all others block
 
 
 # A refusal of voice includes robocalls; an authorization of voice does not.

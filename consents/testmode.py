@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from django.utils.translation import gettext_lazy as _
 
 from consents.decision import Ruling
-from consents.terms import Reason, Verdict
+from consents.terms import ALLOWED, AuthorizationStatus, Reason, Verdict
 from dncregistry.errors import CannotRule, Refused
 from record.numbers import PhoneNumber
 
@@ -24,7 +25,6 @@ NUMBERS = {PhoneNumber(f"+86101000000{index:02}"): reason for index, reason in e
 # The registry cannot rule: 503, so that a client can be tested to block then.
 CANNOT_RULE = PhoneNumber("+8610100000099")
 
-ALLOWED = {Reason.EXEMPT, Reason.AUTHORIZED, Reason.NOT_REGISTERED}
 DETAILS = {
     Reason.INVALID_NUMBER: "length",
     Reason.FIRM_NOT_APPROVED: "firm",
@@ -50,3 +50,28 @@ def _rule(callee: PhoneNumber | None, at: datetime, field: str) -> Ruling:
         )
     verdict = Verdict.ALLOW if reason in ALLOWED else Verdict.BLOCK
     return Ruling(verdict, reason, at + TERM, reason, DETAILS.get(reason, ""))
+
+
+class Granted(NamedTuple):
+    """An authorization that a test number stands for."""
+
+    pk: int
+    number: PhoneNumber
+    status: AuthorizationStatus
+    starts: datetime
+    ends: datetime
+
+
+def authorizations(at: datetime) -> list[Granted]:
+    """Those of the test numbers that somebody authorized, newest first."""
+    stand = {
+        Reason.AUTHORIZATION_REVOKED: (AuthorizationStatus.REVOKED, timedelta(days=-2)),
+        Reason.AUTHORIZATION_EXPIRED: (AuthorizationStatus.EXPIRED, timedelta(days=-1)),
+        Reason.AUTHORIZED: (AuthorizationStatus.IN_FORCE, timedelta(days=150)),
+    }
+    granted = [
+        Granted(pk, number, stand[reason][0], at - timedelta(days=30), at + stand[reason][1])
+        for pk, (number, reason) in enumerate(NUMBERS.items())
+        if reason in stand
+    ]
+    return granted[::-1]

@@ -153,6 +153,7 @@ RATE_LIMITS = {
     "checks": env.int("RATE_LIMIT_CHECKS", default=6_000),
     "batch_numbers": env.int("RATE_LIMIT_BATCH_NUMBERS", default=600_000),
     "callers": env.int("RATE_LIMIT_CALLERS", default=60),
+    "account": env.int("RATE_LIMIT_ACCOUNT", default=600),
 }
 # A batch of 1,000 numbers is about 30 KB; nothing that the API takes comes near this.
 MAX_BODY_BYTES = 1_000_000
@@ -190,7 +191,7 @@ REST_FRAMEWORK = {
 
 SPECTACULAR_SETTINGS = {
     "TITLE": "谢绝来电与授权登记系统 · Do-not-call and consent registry",
-    "TAGS": [{"name": "checks"}, {"name": "public"}],
+    "TAGS": [{"name": "checks"}, {"name": "authorizations"}, {"name": "account"}, {"name": "public"}],
     "DESCRIPTION": (
         "拨号前先查询；未获裁定（503 或超时）的营销呼叫不得拨出。\n\n"
         "Ask before you dial. A marketing call that cannot be ruled on (503, a time-out) is not allowed; "
@@ -200,6 +201,12 @@ SPECTACULAR_SETTINGS = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "ChannelEnum": ["voice", "robocall", "sms"],
+        "SubmittedEnum": ["waiting", "approved", "withdrawn"],
+        "ProposedEnum": ["proposed", "in_force", "ended"],
+        "AuthorizationStatusEnum": "consents.terms.AuthorizationStatus",
+    },
     "APPEND_COMPONENTS": {
         "securitySchemes": {
             "key": {"type": "http", "scheme": "bearer", "description": "`dnc_live_…` or `dnc_test_…`"},

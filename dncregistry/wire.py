@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 import orjson
 from django.conf import settings
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework import exceptions, serializers
@@ -100,6 +102,35 @@ class Text(serializers.CharField):
             self.fail("invalid")
         text: str = super().to_internal_value(data)
         return text
+
+
+class NumberText(Text):
+    """A number as people write it, to the last space. Longer texts are refused before anything reads them.
+
+    It is one line: a batch's digest is over lines.
+    """
+
+    default_error_messages = {"line_break": gettext_lazy("A number is on one line.")}
+
+    def to_internal_value(self, data: Any) -> str:
+        text = super().to_internal_value(data)
+        if len(text.splitlines()) > 1 or text.endswith(("\n", "\r")):
+            self.fail("line_break")
+        return text
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=64, allow_blank=True, trim_whitespace=False, **options)
+
+
+class AwareDateTimeField(serializers.DateTimeField):
+    """An instant: a time without its offset could mean several."""
+
+    default_error_messages = {"no_offset": gettext_lazy("Write the offset too, as in 2026-11-22T01:30:00Z.")}
+
+    def enforce_timezone(self, value: datetime) -> datetime:
+        if timezone.is_naive(value):
+            self.fail("no_offset")
+        return value
 
 
 class Choice(serializers.ChoiceField):

@@ -85,6 +85,13 @@ class DatedQuerySet(models.QuerySet[Any]):
     def in_force(self, at: datetime) -> Self:
         return self.filter(Q(ends__isnull=True) | Q(ends__gt=at), starts__lte=at)
 
+    def waiting(self, at: datetime) -> Self:
+        """Not begun and not given up: what waits for an approval has no `starts`."""
+        return self.filter(Q(ends__isnull=True) | Q(ends__gt=at)).exclude(starts__lte=at)
+
+    def over(self, at: datetime) -> Self:
+        return self.filter(ends__lte=at)
+
 
 class Dated(models.Model):
     """Something that holds from `starts` (included) to `ends` (not included); no `ends`: until further notice."""

@@ -106,8 +106,18 @@ def keys_for_writing() -> Pseudonymizer:
 def pseudonymizer_in_use(alias: str = "default") -> Pseudonymizer:
     """Under the keys in use, and no others. Raises `CannotRule` as above."""
     in_use = keys_in_use(alias)
-    pseudonymizer, _found = under_keys_in_use(lambda _pseudonymizer: (in_use, None))
-    return pseudonymizer.only(in_use.keys())
+    return _knowing(in_use).only(in_use.keys())
+
+
+def pseudonymizer() -> Pseudonymizer:
+    """Under every key that is here, of which the newest in use is current: for what is kept elsewhere than in the table
+    of numbers, and looked up for as long as it lasts. Raises `CannotRule` as above.
+    """
+    return _knowing(keys_in_use())
+
+
+def _knowing(in_use: KeysInUse) -> Pseudonymizer:
+    return under_keys_in_use(lambda _pseudonymizer: (in_use, None))[0]
 
 
 def keys_in_use(alias: str = "default") -> dict[int, bytes | None]:

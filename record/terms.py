@@ -17,12 +17,15 @@ class ActorKind(models.TextChoices):
 class Verb(models.TextChoices):
     """What an event says was done. A word, once used, never changes its meaning."""
 
+    # what a new version of the program changed in the form of a row
+    CARRIED_OVER = "row.carried_over", _("carried over into a new form")
     # firms and their terms
     FIRM_REGISTERED = "firm.registered", _("firm registered")
     FIRM_APPROVED = "firm.approved", _("firm approved")
     FIRM_APPROVAL_ENDED = "firm.approval_ended", _("approval ended")
     CREDENTIAL_ISSUED = "credential.issued", _("key issued")
     CREDENTIAL_REVOKED = "credential.revoked", _("key revoked")
+    CALLING_NUMBER_SUBMITTED = "calling_number.submitted", _("calling number submitted")
     CALLING_NUMBER_ADDED = "calling_number.added", _("calling number added")
     CALLING_NUMBER_WITHDRAWN = "calling_number.withdrawn", _("calling number withdrawn")
     MANDATE_PROPOSED = "mandate.proposed", _("mandate proposed")
@@ -50,6 +53,7 @@ class Verb(models.TextChoices):
     AUTHORIZED = "authorization.granted", _("authorized")
     AUTHORIZATION_ENDED = "authorization.ended", _("authorization ended")
     FIRM_REFUSED = "refusal.made", _("firm refused")
+    REFUSAL_LODGED = "refusal.lodged", _("refusal lodged by a firm")
     REFUSAL_LIFTED = "refusal.lifted", _("refusal lifted")
     PREFERENCE_SET = "preference.set", _("preference set")
     PREFERENCE_ENDED = "preference.ended", _("preference ended")

@@ -88,9 +88,9 @@ def authenticate(key: str, at: datetime) -> Credential:
     return credential
 
 
-def demand_scope(credential: Credential, scope: Scope) -> None:
-    if scope not in credential.scopes:
+def demand_scope(credential: Credential, *any_of: Scope) -> None:
+    if not set(any_of) & set(credential.scopes):
         raise Forbidden(
             "scope_missing",
-            _("This key may not be used for that. Use one with the scope “{scope}”.").format(scope=scope),
+            _("This key may not be used for that. Use one with the scope “{scope}”.").format(scope=any_of[0]),
         )

@@ -103,13 +103,18 @@ class Credential(Dated):
 
 
 class CallingNumber(Dated):
-    """A number that a firm calls from: E.164, or a national service code. Public, so in clear."""
+    """A number that a firm calls from: E.164, or a national service code. Public, so in clear.
+
+    In force from the regulator's approval to its withdrawal. Several firms may wait for one number; one has it.
+    """
 
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="calling_numbers")
     number = models.CharField(max_length=24)
     display_name = models.CharField(max_length=100, blank=True)
+    submitted_at = models.DateTimeField()
+    starts = models.DateTimeField(null=True, blank=True)  # type: ignore[assignment]  # none while it waits
 
-    guards = (ClosesOnly(), NoOverlap(("number",)))
+    guards = (ClosesOnly(once=("starts",)), NoOverlap(("number",)))
 
     class Meta:
         constraints = [runs_forwards("calling_number")]
@@ -274,3 +279,28 @@ class Sanction(Dated):
 
     def __str__(self) -> str:
         return f"{self.step} of {self.firm or self.caller or self.caller_range}"
+
+
+class IdempotencyKey(models.Model):
+    """A request that was carried out under a key of the firm's choosing, for 24 hours (telemarketers/idempotency.py).
+
+    Key and body may hold a subscriber's number: of either there is only a digest, encrypted under `number_key`.
+    """
+
+    firm = models.ForeignKey(Firm, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+")
+    route = models.CharField(max_length=100)
+    name = models.BinaryField(max_length=32, unique=True)  # of firm, route and key
+    body = models.BinaryField(max_length=32)
+    number_key = models.PositiveSmallIntegerField()
+    status = models.PositiveSmallIntegerField()  # that was answered
+    result_kind = models.CharField(max_length=30)  # what was made, as events name it
+    result_id = models.CharField(max_length=40)
+    at = models.DateTimeField()
+
+    guards = (AppendOnly(1, since="at"),)
+
+    class Meta:
+        indexes = [models.Index(fields=["at"], name="idempotency_key_by_age")]
+
+    def __str__(self) -> str:
+        return f"{self.route} at {self.at}"

@@ -50,6 +50,8 @@ class Scope(models.TextChoices):
 
     CHECK = "check", _("single checks")
     BATCH = "batch", _("batches of checks")
+    AUTHORIZATIONS = "authorizations", _("one's own authorizations, and refusals to lodge")
+    ACCOUNT = "account", _("one's own calling numbers, matters and mandates")
 
 
 class Step(models.TextChoices):

@@ -45,6 +45,26 @@ def valid_credit_code(text: str, *, field: str = "credit_code") -> str:
     return code
 
 
+def purpose_named(code: str) -> Purpose:
+    """The purpose that a firm names. Raises `Refused`."""
+    purpose = Purpose.objects.filter(code=code).first()
+    if purpose is None:
+        raise Refused("unknown_purpose", _("There is no such purpose. See docs/api.md for the list."), field="purpose")
+    return purpose
+
+
+def matter_named(firm: Firm | None, code: str) -> Matter:
+    """The matter of a firm, approved or not. Raises `Refused`: the same for unknown and for somebody else's."""
+    matter: Matter | None = Matter.objects.filter(firm=firm, code=code).select_related("purpose").first()
+    if matter is None:
+        raise Refused(
+            "unknown_matter",
+            _("The firm has no matter with this code. Submit it, or check its spelling."),
+            field="matter",
+        )
+    return matter
+
+
 @transaction.atomic
 def register_firm(*, credit_code: str, name: str, by: Actor, at: datetime) -> Firm:
     """Enters a firm; it may do nothing until it is approved."""
@@ -95,26 +115,45 @@ def revoke_credential(*, credential: Credential, by: Actor, at: datetime) -> Non
 
 
 @transaction.atomic
-def add_calling_number(
+def submit_calling_number(
     *, firm: Firm, number: PhoneNumber | ServiceCode, display_name: str, by: Actor, at: datetime
 ) -> CallingNumber:
-    """Registers a number that the firm calls from. One number has one firm at a time."""
+    """A firm names a number that it will call from; it may not until the regulator approves."""
     if isinstance(number, PhoneNumber) and is_private_mobile(number):
         raise Refused(
             "private_mobile",
             _("Private mobile numbers cannot be calling numbers. Register a fixed line or a service number."),
             field="number",
         )
+    of_that_number = CallingNumber.objects.filter(number=number.text)
+    if of_that_number.in_force(at).exists() or of_that_number.waiting(at).filter(firm=firm).exists():
+        raise _taken()
+    calling_number = CallingNumber.objects.create(
+        firm=firm, number=number.text, display_name=display_name, submitted_at=at
+    )
+    ledger.record(Verb.CALLING_NUMBER_SUBMITTED, of=calling_number, by=by, at=at)
+    return calling_number
+
+
+@transaction.atomic
+def approve_calling_number(*, calling_number: CallingNumber, by: Actor, at: datetime) -> None:
+    """The firm may call from it from now on. One number has one firm at a time."""
     try:
         with transaction.atomic():
-            calling_number = CallingNumber.objects.create(
-                firm=firm, number=number.text, display_name=display_name, starts=at
-            )
+            start(calling_number, Verb.CALLING_NUMBER_ADDED, by=by, at=at)
     except IntegrityError as error:
-        raise Refused(
-            "calling_number_taken", _("This calling number is registered already."), field="number"
-        ) from error
-    ledger.record(Verb.CALLING_NUMBER_ADDED, of=calling_number, by=by, at=at)
+        if "no_overlap" not in str(error):
+            raise
+        raise _taken() from error
+
+
+@transaction.atomic
+def add_calling_number(
+    *, firm: Firm, number: PhoneNumber | ServiceCode, display_name: str, by: Actor, at: datetime
+) -> CallingNumber:
+    """Submitted and approved in one: for the operator, who enters what is approved already."""
+    calling_number = submit_calling_number(firm=firm, number=number, display_name=display_name, by=by, at=at)
+    approve_calling_number(calling_number=calling_number, by=by, at=at)
     return calling_number
 
 
@@ -188,7 +227,7 @@ def withdraw_matter(*, matter: Matter, by: Actor, at: datetime) -> None:
     close(matter, Verb.MATTER_WITHDRAWN, by=by, at=at)
 
 
-def start(row: Mandate | Matter, verb: Verb, *, by: Actor, at: datetime) -> None:
+def start(row: CallingNumber | Mandate | Matter, verb: Verb, *, by: Actor, at: datetime) -> None:
     """Brings a row that waited for its approval into force. Raises `Refused` if somebody was first."""
     started = type(row)._default_manager.filter(pk=row.pk, starts__isnull=True, ends__isnull=True).update(starts=at)
     if not started:
@@ -204,3 +243,7 @@ def close(row: Dated, verb: Verb, *, by: Actor, at: datetime) -> None:
         raise Refused("already_ended", _("This has ended already."))
     row.refresh_from_db()
     ledger.record(verb, of=row, by=by, at=at)
+
+
+def _taken() -> Refused:
+    return Refused("calling_number_taken", _("This calling number is registered already."), field="number")

@@ -13,15 +13,16 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from consents import actions, bulk
-from consents.models import Authorization, Holding, Preference, Refusal, Registration, Subscriber
+from consents.models import Authorization, Holding, LodgedRefusal, Preference, Refusal, Registration, Subscriber
 from consents.terms import Ended, HoldingSource
+from dncregistry.errors import CannotRule
 from record import rotation
-from record.ledger import OPERATOR
+from record.ledger import OPERATOR, Actor
 from record.models import Number
 from record.numbers import PhoneNumber
 from record.terms import ActorKind, Verb
 from telemarketers.actions import firms
-from telemarketers.models import Wording
+from telemarketers.models import Firm, Wording
 from telemarketers.terms import ALL_CHANNELS, Channel
 from tests import world
 from tests.record.test_ledger import (
@@ -98,6 +99,17 @@ def a_full_holding(w: World) -> Holding:
     return holding
 
 
+def lodge(w: World, said_at: datetime = NOW, at: datetime = NOW, against: Firm | None = None) -> LodgedRefusal:
+    return actions.lodge_refusal(
+        number=ALICE,
+        firm=w.loans,
+        against=against or w.loans,
+        said_at=said_at,
+        by=Actor(ActorKind.FIRM, w.loans.pk),
+        at=at,
+    )
+
+
 def after(_said: object, act: Act) -> Act:
     """An act prepared for by what was said before it."""
     return act
@@ -132,6 +144,10 @@ CASES = {
     ),
     "refuse_firm": Case(
         lambda w: after(w.authorize(), partial(refuse, w)), (Verb.AUTHORIZATION_ENDED, Verb.FIRM_REFUSED)
+    ),
+    "lodge_refusal": Case(
+        lambda w: partial(lodge, w),
+        (Verb.HOLDING_OPENED, Verb.FIRM_REFUSED, Verb.REFUSAL_LODGED),
     ),
     "set_preference": Case(
         lambda w: after(prefer(w, START), partial(prefer, w, no_requests=True)),
@@ -479,6 +495,49 @@ def test_an_agent_is_refused_with_its_client(w: World) -> None:
         credential=credential, caller=world.CENTRE_LINE, on_behalf_of=w.loans.credit_code, matter=w.offer.code
     )
     assert ruling == "block authorization_revoked"
+
+
+def test_a_lodged_refusal_ends_what_the_firm_was_authorized_to_and_blocks_it(w: World) -> None:
+    w.authorize()
+    lodge(w, said_at=NOW - timedelta(days=2))
+    assert in_force() == []
+    assert w.ruling(matter="spring-loan", at=LATER) == "block authorization_revoked"
+    assert w.hold().refusals.in_force(NOW).get().starts == NOW  # no verb takes a past instant
+
+
+def test_a_lodged_refusal_opens_a_holding_that_nobody_has_claimed(w: World) -> None:
+    lodged = lodge(w)
+    assert (lodged.holding.source, lodged.holding.subscriber) == (HoldingSource.FIRM, None)
+
+
+def test_each_time_that_stop_was_said_is_kept(w: World) -> None:
+    before = actions.refuse_firm(holding=w.hold(), firm=w.loans, by=SUBSCRIBER, at=START)
+    said = [NOW - timedelta(days=1), NOW]
+    assert [lodge(w, said_at=instant).said_at for instant in said] == said
+    assert list(Refusal.objects.all()) == [before]
+
+
+def test_a_firms_clock_may_run_ahead_a_little(w: World) -> None:
+    assert lodge(w, said_at=NOW + timedelta(seconds=60)).said_at == NOW
+    with refused("said_at_ahead", field="said_at"):
+        lodge(w, said_at=NOW + timedelta(seconds=60) + A_MOMENT)
+
+
+def test_a_refusal_is_lodged_within_thirty_days(w: World) -> None:
+    assert lodge(w, said_at=NOW - timedelta(days=30)).said_at == NOW - timedelta(days=30)
+    with refused("said_at_too_old", field="said_at"):
+        lodge(w, said_at=NOW - timedelta(days=30) - A_MOMENT)
+
+
+def test_a_number_handed_over_at_the_very_moment_is_nothing_for_a_firm_to_learn(w: World) -> None:
+    w.hold()
+    person = actions.add_subscriber(by=SUBSCRIBER, at=NOW)
+    actions.hand_over(number=ALICE, subscriber=person, keep_registration=True, by=SUBSCRIBER, at=NOW)
+    before = everything()
+    with pytest.raises(CannotRule):
+        lodge(w, said_at=NOW - A_MOMENT, at=NOW - A_MOMENT)
+    assert everything() == before
+    assert lodge(w).holding.subscriber == person
 
 
 # --- preferring --------------------------------------------------------------------------------------

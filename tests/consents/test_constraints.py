@@ -17,6 +17,7 @@ from consents.models import (
     Authorization,
     CheckSegment,
     Holding,
+    LodgedRefusal,
     Preference,
     Refusal,
     Registration,
@@ -83,6 +84,9 @@ BREAKS: dict[str, Breaks] = {
     "authorization_is_pinned_to_a_wording": {
         "matter-without": lambda w: authorization(w, matter=w.offer),
         "purpose-with": lambda w: authorization(w, wording=w.offer.wordings.get()),
+    },
+    "refusal_is_lodged_after_it_was_said": {
+        "before": lambda w: again(EXAMPLES[LodgedRefusal](w), said_at=NOW + A_MOMENT),
     },
     "preference_weekday_hours_are_a_pair": no_such_hours("weekday"),
     "preference_rest_day_hours_are_a_pair": no_such_hours("rest_day"),

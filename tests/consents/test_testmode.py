@@ -14,8 +14,8 @@ from pytest_django import Settings
 
 from consents import actions
 from consents.models import AllowDay, CheckRecord, CheckSegment, CheckSet
-from consents.terms import Reason
-from consents.testmode import ALLOWED, CANNOT_RULE, NUMBERS
+from consents.terms import ALLOWED, Reason
+from consents.testmode import CANNOT_RULE, NUMBERS
 from record import clock
 from record.models import Event
 from record.numbers import PhoneNumber

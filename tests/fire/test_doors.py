@@ -106,6 +106,44 @@ def test_operations_say_what_key_they_need(document: dict[str, Any]) -> None:
         "GET /api/v1/callers/{number}": False,
         "POST /api/v1/checks": True,
         "POST /api/v1/checks/batch": True,
+        "POST /api/v1/receipts/confirm": True,
+        "POST /api/v1/authorizations/search": True,
+        "POST /api/v1/refusals": True,
+        "GET /api/v1/calling-numbers": True,
+        "POST /api/v1/calling-numbers": True,
+        "POST /api/v1/calling-numbers/{id}/withdraw": True,
+        "GET /api/v1/matters": True,
+        "POST /api/v1/matters": True,
+        "POST /api/v1/matters/{code}/withdraw": True,
+        "GET /api/v1/mandates": True,
+        "POST /api/v1/mandates": True,
+        "POST /api/v1/mandates/{id}/confirm": True,
+        "POST /api/v1/mandates/{id}/end": True,
+    }
+
+
+def test_operations_keep_their_names(document: dict[str, Any]) -> None:
+    """Generated clients call them by these."""
+    assert {operation["operationId"] for _name, operation in operations(document)} == {
+        *("checks_create", "checks_batch_create", "callers_retrieve", "receipt_keys", "receipts_confirm"),
+        *("authorizations_search", "refusals_create"),
+        *("calling_numbers_list", "calling_numbers_create", "calling_numbers_withdraw"),
+        *("matters_list", "matters_create", "matters_withdraw"),
+        *("mandates_list", "mandates_create", "mandates_confirm", "mandates_end"),
+    }
+
+
+def test_every_change_takes_an_idempotency_key_and_nothing_else_does(document: dict[str, Any]) -> None:
+    takes_one = {
+        name
+        for name, operation in operations(document)
+        if any(parameter["name"] == "Idempotency-Key" for parameter in operation.get("parameters", ()))
+    }
+    asks = {"checks", "checks/batch", "receipts/confirm", "authorizations/search"}
+    assert takes_one == {
+        name
+        for name, _operation in operations(document)
+        if name.startswith("POST ") and name.removeprefix("POST /api/v1/") not in asks
     }
 
 
@@ -116,6 +154,17 @@ def test_operations_list_every_status_that_they_answer(document: dict[str, Any])
 
     assert listed["POST /api/v1/checks"] == of_checks
     assert listed["POST /api/v1/checks/batch"] == of_checks
+    of_lists = {"200", "400", "401", "403", "422", "429", "503"}
+    for name, statuses in listed.items():
+        if name.startswith("GET /api/v1/") and "callers" not in name:
+            assert statuses == of_lists, name
+        if name.startswith("POST /api/v1/") and "{" in name:
+            assert statuses == of_checks | {"404", "409"}, name
+    of_submissions = of_checks - {"200"} | {"201", "409"}
+    for path in ("calling-numbers", "matters", "mandates", "refusals"):
+        assert listed[f"POST /api/v1/{path}"] == of_submissions, path
+    assert listed["POST /api/v1/authorizations/search"] == of_checks
+    assert listed["POST /api/v1/receipts/confirm"] == of_checks | {"404"}
     assert listed["GET /api/v1/callers/{number}"] >= {"200", "404", "429", "503"}
 
 
@@ -150,7 +199,8 @@ def test_every_operation_that_takes_a_body_shows_one(document: dict[str, Any]) -
     for name, operation in operations(document):
         for media in operation.get("requestBody", {}).get("content", {}).values():
             assert media.get("examples"), name
-        (answered,) = operation["responses"]["200"]["content"].values()
+        (done,) = operation["responses"].keys() & {"200", "201"}
+        (answered,) = operation["responses"][done]["content"].values()
         assert answered.get("examples") or "jwks" in name, name
 
 

@@ -20,15 +20,15 @@ from django.db import connection
 from django.test import Client
 
 from consents import actions, bulk, check
-from consents.models import AllowDay, CheckRecord, CheckSegment, CheckSet, Holding
+from consents.models import AllowDay, CheckRecord, CheckSegment, CheckSet, Holding, LodgedRefusal
 from consents.terms import HoldingSource
 from dncregistry.errors import Refused
 from dncregistry.logs import MaskingFormatter
-from record import keys
+from record import clock, keys
 from record.ledger import OPERATOR
 from record.models import Event, Number
 from record.numbers import PhoneNumber, parse_caller
-from telemarketers.models import Firm
+from telemarketers.models import Firm, IdempotencyKey
 from telemarketers.terms import Channel
 from tests.world import LOANS_LINE, NOW, START, SUBSCRIBER, World
 
@@ -226,6 +226,19 @@ def knock_at_every_door(w: World, client: Client) -> None:
         batch = {**terms, "callees": list(spellings(number).values()), "client_ref": bare}
         client.post("/api/v1/checks/batch", batch, content_type="application/json", headers=key)
         client.get(f"/api/v1/callers/{bare}")
+        once = {**key, "Idempotency-Key": bare}
+        for path, body in (
+            ("refusals", {"number": bare, "said_at": clock.iso(clock.now())}),
+            ("refusals", {"number": bare, "said_at": clock.iso(clock.now()), "on_behalf_of": bare}),
+            ("authorizations/search", {"number": bare, "cursor": bare}),
+            ("authorizations/search", {"number": bare}),
+            ("receipts/confirm", {"jti": "0" * 32, "number": bare}),
+            ("matters", {"code": bare, "purpose": bare, "title": bare, "wording": bare}),
+            ("matters", {"code": "x", "purpose": "retail", "title": "x", "wording": f"请拨 {bare}"}),
+            ("mandates", {"client": bare}),
+        ):
+            client.post(f"/api/v1/{path}", body, content_type="application/json", headers=once)
+        client.get("/api/v1/matters", {"purpose": bare, "cursor": bare}, headers=key)
         client.get(f"/{bare}/", {"number": bare})
 
 
@@ -265,6 +278,7 @@ def test_no_number_is_in_the_database_or_in_the_logs(told: World, caplog: pytest
     assert CheckRecord.objects.filter(callee__isnull=True).exists()
     assert CheckSet.objects.count() > 2
     assert AllowDay.objects.exists()
+    assert LodgedRefusal.objects.count() == IdempotencyKey.objects.count() == 6
     assert CheckRecord.objects.filter(checked_at__gt=NOW).exists()  # by HTTP, dated by the clock
     taken = dump()
     # What must be there, so that we know the dump is one: the firms' own numbers, and masked references.

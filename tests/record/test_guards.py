@@ -32,6 +32,7 @@ from consents.models import (
     CheckSegment,
     CheckSet,
     Holding,
+    LodgedRefusal,
     Preference,
     Refusal,
     Registration,
@@ -39,14 +40,16 @@ from consents.models import (
 from record import checks, guards
 from record.guards import AppendOnly, ClosesOnly, NoOverlap, RekeyedUpwards
 from record.ids import uuid7
-from record.ledger import OPERATOR
+from record.ledger import OPERATOR, Actor
 from record.models import Event, KeyInUse, Number, User
 from record.numbers import parse_caller
+from record.terms import ActorKind
 from telemarketers.actions import firms, rules
 from telemarketers.models import (
     Approval,
     CallingNumber,
     Credential,
+    IdempotencyKey,
     Licence,
     Mandate,
     Matter,
@@ -96,6 +99,26 @@ def an_approved_sanction(w: World) -> models.Model:
     return sanction
 
 
+def a_lodged_refusal(w: World) -> models.Model:
+    return actions.lodge_refusal(
+        number=ALICE, firm=w.loans, against=w.loans, said_at=START, by=Actor(ActorKind.FIRM, w.loans.pk), at=NOW
+    )
+
+
+def an_idempotency_key(w: World) -> models.Model:
+    return IdempotencyKey.objects.create(
+        firm=w.loans,
+        route="/",
+        name=b"n" * 32,
+        body=b"b" * 32,
+        number_key=1,
+        status=201,
+        result_kind="matter",
+        result_id="1",
+        at=NOW,
+    )
+
+
 def a_check(w: World) -> models.Model:
     w.authorize()
     w.ask(matter=w.offer.code)
@@ -135,7 +158,9 @@ EXAMPLES: dict[Model, Callable[[World], models.Model]] = {
     Registration: lambda w: actions.register(holding=w.hold(), by=SUBSCRIBER, at=START)[0],
     Authorization: a_revoked_authorization,
     Refusal: lambda w: actions.refuse_firm(holding=w.hold(), firm=w.loans, by=SUBSCRIBER, at=START),
+    LodgedRefusal: a_lodged_refusal,
     Preference: a_preference,
+    IdempotencyKey: an_idempotency_key,
     CheckRecord: a_check,
     AllowDay: an_allow_day,
     CheckSet: a_check_set,

@@ -17,6 +17,7 @@ from telemarketers.models import (
     CallingNumber,
     Credential,
     Firm,
+    IdempotencyKey,
     Licence,
     Mandate,
     Matter,
@@ -27,6 +28,7 @@ from telemarketers.models import (
 from telemarketers.terms import Step
 from tests.record.test_guards import (
     A_MOMENT,
+    EXAMPLES,
     Breaks,
     again,
     constraints_of,
@@ -70,6 +72,7 @@ BREAKS: dict[str, Breaks] = {
     "telemarketers_policy.starts": {"two-at-once": lambda w: policy(starts=START, published_at=START)},
     "policy_binds_nobody_before_it_is_out": {"by-a-moment": lambda w: policy(published_at=NOW + A_MOMENT)},
     "telemarketers_credential.digest": {"same-key": lambda w: again(w.credential, firm_id=w.shop.pk)},
+    "telemarketers_idempotencykey.name": {"same-key": lambda w: again(EXAMPLES[IdempotencyKey](w))},
     "approval_runs_forwards": runs_backwards(Approval),
     "credential_runs_forwards": runs_backwards(Credential),
     "calling_number_runs_forwards": runs_backwards(CallingNumber),

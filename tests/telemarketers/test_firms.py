@@ -60,6 +60,10 @@ def add_line(w: World, number: PhoneNumber | ServiceCode = NEW_LINE, at: datetim
     return firms.add_calling_number(firm=w.loans, number=number, display_name="", by=OPERATOR, at=at)
 
 
+def submit_line(w: World, firm: Firm | None = None, at: datetime = NOW) -> CallingNumber:
+    return firms.submit_calling_number(firm=firm or w.loans, number=NEW_LINE, display_name="", by=OPERATOR, at=at)
+
+
 def issue(w: World, mode: Mode = Mode.LIVE) -> tuple[Credential, str]:
     return firms.issue_credential(firm=w.loans, mode=mode, scopes=[Scope.CHECK], label="", by=OPERATOR, at=NOW)
 
@@ -80,7 +84,13 @@ CASES = {
     "revoke_credential": Case(
         lambda w: ending(firms.revoke_credential, "credential", w.credential), (Verb.CREDENTIAL_REVOKED,)
     ),
-    "add_calling_number": Case(lambda w: partial(add_line, w), (Verb.CALLING_NUMBER_ADDED,)),
+    "submit_calling_number": Case(lambda w: partial(submit_line, w), (Verb.CALLING_NUMBER_SUBMITTED,)),
+    "approve_calling_number": Case(
+        lambda w: ending(firms.approve_calling_number, "calling_number", submit_line(w)), (Verb.CALLING_NUMBER_ADDED,)
+    ),
+    "add_calling_number": Case(
+        lambda w: partial(add_line, w), (Verb.CALLING_NUMBER_SUBMITTED, Verb.CALLING_NUMBER_ADDED)
+    ),
     "withdraw_calling_number": Case(
         lambda w: ending(firms.withdraw_calling_number, "calling_number", w.loans.calling_numbers.get()),
         (Verb.CALLING_NUMBER_WITHDRAWN,),
@@ -193,6 +203,41 @@ def test_a_withdrawn_calling_number_may_go_to_another_firm(w: World) -> None:
     firms.withdraw_calling_number(calling_number=w.loans.calling_numbers.get(), by=OPERATOR, at=NOW)
     taken = firms.add_calling_number(firm=w.shop, number=PhoneNumber(LOANS_LINE), display_name="", by=OPERATOR, at=NOW)
     assert CallingNumber.objects.in_force(NOW).get(number=LOANS_LINE) == taken
+
+
+def test_a_submitted_calling_number_waits(w: World) -> None:
+    waiting = submit_line(w)
+    assert (waiting.submitted_at, waiting.starts) == (NOW, None)
+    assert w.ruling(caller=NEW_LINE.e164, at=LATER) == "block caller_unregistered"
+
+
+def test_an_approved_calling_number_is_in_force_from_then_on(w: World) -> None:
+    waiting = submit_line(w)
+    firms.approve_calling_number(calling_number=waiting, by=OPERATOR, at=LATER)
+    assert not CallingNumber.objects.in_force(LATER - timedelta(microseconds=1)).filter(number=NEW_LINE.e164).exists()
+    assert CallingNumber.objects.in_force(LATER).get(number=NEW_LINE.e164) == waiting
+    assert w.ruling(caller=NEW_LINE.e164, at=LATER) == "block no_authorization"
+
+
+def test_two_firms_may_wait_for_one_number_and_one_gets_it(w: World) -> None:
+    first, second = submit_line(w), submit_line(w, w.shop)
+    firms.approve_calling_number(calling_number=second, by=OPERATOR, at=LATER)
+    with refused("calling_number_taken", field="number"):
+        firms.approve_calling_number(calling_number=first, by=OPERATOR, at=LATER)
+
+
+def test_a_firm_waits_for_a_number_once(w: World) -> None:
+    submit_line(w)
+    with refused("calling_number_taken", field="number"):
+        submit_line(w)
+
+
+def test_a_number_given_up_while_it_waited_may_be_submitted_again_and_never_approved(w: World) -> None:
+    given_up = submit_line(w)
+    firms.withdraw_calling_number(calling_number=given_up, by=OPERATOR, at=NOW)
+    submit_line(w, at=LATER)
+    with refused("not_waiting"):
+        firms.approve_calling_number(calling_number=given_up, by=OPERATOR, at=LATER)
 
 
 # --- mandates ----------------------------------------------------------------------------------------

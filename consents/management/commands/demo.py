@@ -22,6 +22,7 @@ from telemarketers.terms import Mode, Scope
 
 FIRM = "91110000MA0000001L"
 CALLER = "010 6552 9988"
+CLIENT = "91310000MA1FL0001R"  # a firm that could be called for, once it confirms
 KEYS_FILE = settings.VAR_DIR / "demo_keys.json"
 
 # Prefixes of Chinese mobile numbers, so that the world's numbers look like those of real lists.
@@ -50,6 +51,9 @@ class Command(BaseCommand):
                 version="demo-1", document=_all_day(shipped.policy("china")), starts=at, by=OPERATOR, at=at
             )
         firm = Firm.objects.filter(credit_code=FIRM).first() or _firm(at)
+        if not Firm.objects.filter(credit_code=CLIENT).exists():
+            client = firms.register_firm(credit_code=CLIENT, name="示范商店有限公司", by=OPERATOR, at=at)
+            firms.approve_firm(firm=client, by=OPERATOR, at=at)
         keys = demo_keys(firm, at)
         self._register(registrations, at)
         if key:
@@ -73,7 +77,8 @@ def demo_keys(firm: Firm, at: datetime) -> dict[str, str]:
     kept: dict[str, str] = json.loads(secret_file(KEYS_FILE, lambda: b"{}"))
     for mode in Mode:
         digest = credentials.digest(kept.get(mode, ""))
-        if not Credential.objects.in_force(at).filter(firm=firm, digest=digest).exists():
+        present = Credential.objects.in_force(at).filter(firm=firm, digest=digest).first()
+        if present is None or set(present.scopes) < set(Scope):  # a key of an earlier version opens fewer doors
             _credential, kept[mode] = firms.issue_credential(
                 firm=firm, mode=mode, scopes=tuple(Scope), label="demo", by=OPERATOR, at=at
             )

@@ -11,7 +11,8 @@ def seal(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("record", "0002_keys_in_use")]
+    # Events that the migration of calling numbers writes are sealed here with the others.
+    dependencies = [("record", "0003_verbs_of_firms_systems"), ("telemarketers", "0003_calling_numbers_wait")]
 
     operations = [
         migrations.AddField(

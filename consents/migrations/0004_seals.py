@@ -31,7 +31,7 @@ def seal(apps: Any, schema_editor: Any) -> None:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("consents", "0001_what_subscribers_say")]
+    dependencies = [("consents", "0003_authorizations_by_page")]
 
     operations = [
         *(

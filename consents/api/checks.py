@@ -1,13 +1,11 @@
-"""The firms' door to the ruling: single checks, batches, and the keys that receipts are verified with."""
+"""The firms' door to the ruling: single checks and batches."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from drf_spectacular.utils import OpenApiExample, extend_schema
 from rest_framework import serializers
@@ -15,52 +13,20 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from consents import check, receipts
+from consents import check
 from consents.check import Answer, Asked
 from consents.terms import Reason, Verdict
 from dncregistry import metrics
 from dncregistry.schema import problems
-from dncregistry.wire import Choice, StrictSerializer, Text, demand_length
+from dncregistry.wire import AwareDateTimeField, Choice, NumberText, StrictSerializer, Text
 from record import clock
-from record.numbers import NumberRefused, PhoneNumber, ServiceCode, parse_caller
-from record.rotation import KEY_SET_MAX_AGE
-from telemarketers import credentials, ratelimit
+from telemarketers import doors, ratelimit
 from telemarketers.actions.firms import valid_credit_code
-from telemarketers.models import Credential
 from telemarketers.terms import ALL_CHANNELS, Channel, Scope
 
 MOST_CALLEES = 1000
 
 CHANNELS = [channel.label for channel in ALL_CHANNELS]
-
-
-class AwareDateTimeField(serializers.DateTimeField):
-    """An instant: a time without its offset could mean several."""
-
-    default_error_messages = {"no_offset": _("Write the offset too, as in 2026-11-22T01:30:00Z.")}
-
-    def enforce_timezone(self, value: datetime) -> datetime:
-        if timezone.is_naive(value):
-            self.fail("no_offset")
-        return value
-
-
-class NumberText(Text):
-    """A number as people write it, to the last space. Longer texts are refused before anything reads them.
-
-    It is one line: a batch's digest is over lines.
-    """
-
-    default_error_messages = {"line_break": _("A number is on one line.")}
-
-    def to_internal_value(self, data: Any) -> str:
-        text = super().to_internal_value(data)
-        if len(text.splitlines()) > 1 or text.endswith(("\n", "\r")):
-            self.fail("line_break")
-        return text
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(max_length=64, allow_blank=True, trim_whitespace=False, **options)
 
 
 class CheckTerms(StrictSerializer):
@@ -134,7 +100,6 @@ class BatchResult(serializers.Serializer[Any]):
 
 
 TERMS_EXAMPLE = {"caller": "010 6552 9988", "purpose": "loan_finance", "channel": "voice"}
-KEY: list[dict[str, list[str]]] = [{"key": []}]
 
 
 class ChecksView(APIView):
@@ -147,7 +112,7 @@ class ChecksView(APIView):
         description="A block is an answer (200), not an error. The record is kept before the answer is given.",
         request=CheckRequest,
         responses={200: CheckResult, **problems(400, 401, 403, 411, 413, 415, 422, 429, 503)},
-        auth=KEY,  # type: ignore[arg-type]
+        auth=doors.KEY,  # type: ignore[arg-type]
         examples=[
             OpenApiExample("a loan offer", value={"callee": "138 0013 8000", **TERMS_EXAMPLE}, request_only=True),
             OpenApiExample(
@@ -175,9 +140,9 @@ class ChecksView(APIView):
     def post(self, request: Request) -> Response:
         with transaction.atomic():  # on SQLite the stamp is taken when it is our turn, not while we wait for it
             at = clock.now()
-            credential = _credential(request, Scope.CHECK, at)
-            allowance = ratelimit.spend("checks", _who(credential))
-            data = _read(CheckRequest, request)
+            credential = doors.authenticated(request, Scope.CHECK, at=at)
+            allowance = ratelimit.spend("checks", doors.who(credential))
+            data = doors.read(CheckRequest, request)
             answer = check.check(_asked(data), check.read_callee(data["callee"]), credential=credential, at=at)
         _count(answer)
         return Response(_told_of_one(answer), headers=allowance.headers())
@@ -193,7 +158,7 @@ class BatchView(APIView):
         description="1 to 1,000 numbers, ruled on at one instant, with one receipt over all rows.",
         request=BatchRequest,
         responses={200: BatchResult, **problems(400, 401, 403, 411, 413, 415, 422, 429, 503)},
-        auth=KEY,  # type: ignore[arg-type]
+        auth=doors.KEY,  # type: ignore[arg-type]
         examples=[
             OpenApiExample(
                 "two numbers",
@@ -226,54 +191,19 @@ class BatchView(APIView):
     def post(self, request: Request) -> Response:
         with transaction.atomic():
             at = clock.now()
-            credential = _credential(request, Scope.BATCH, at)
-            data = _read(BatchRequest, request)
-            allowance = ratelimit.spend("batch_numbers", _who(credential), cost=len(data["callees"]), bulk=True)
+            credential = doors.authenticated(request, Scope.BATCH, at=at)
+            data = doors.read(BatchRequest, request)
+            allowance = ratelimit.spend("batch_numbers", doors.who(credential), cost=len(data["callees"]), bulk=True)
             callees = [check.read_callee(text, f"callees[{index}]") for index, text in enumerate(data["callees"])]
             answer = check.check_batch(_asked(data), callees, credential=credential, at=at)
         _count(answer)
         return Response(_told_of_batch(answer), headers=allowance.headers())
 
 
-class KeySetView(APIView):
-    http_method_names = ("get", "head")
-
-    @extend_schema(
-        operation_id="receipt_keys",
-        tags=["public"],
-        summary="The public keys of receipts",
-        description="A JWK set (RFC 7517). Retired keys stay: a receipt is evidence for years.",
-        responses={200: dict[str, Any]},
-        auth=[],
-    )
-    def get(self, request: Request) -> Response:
-        max_age = int(KEY_SET_MAX_AGE.total_seconds())
-        return Response(receipts.jwk_set(), headers={"Cache-Control": f"public, max-age={max_age}"})
-
-
-def _credential(request: Request, scope: Scope, at: datetime) -> Credential:
-    key = credentials.presented(request.META.get("HTTP_AUTHORIZATION", ""))
-    credential = credentials.authenticate(key, at)
-    credentials.demand_scope(credential, scope)
-    return credential
-
-
-def _who(credential: Credential) -> str:
-    return f"{credential.mode}:{credential.firm_id}"
-
-
-def _read(serializer: type[CheckTerms], request: Request) -> dict[str, Any]:
-    demand_length(request._request)
-    form = serializer(data=request.data)
-    form.is_valid(raise_exception=True)
-    data: dict[str, Any] = form.validated_data
-    return data
-
-
 def _asked(data: Mapping[str, Any]) -> Asked:
     client = data.get("on_behalf_of")
     return Asked(
-        caller=_caller(data["caller"]),
+        caller=doors.caller(data["caller"], "caller"),
         purpose=data.get("purpose") or "",
         matter=data.get("matter") or "",
         channel=Channel.named(data["channel"]),
@@ -281,13 +211,6 @@ def _asked(data: Mapping[str, Any]) -> Asked:
         for_time=data.get("for_time"),
         client_ref=data.get("client_ref") or "",
     )
-
-
-def _caller(text: str) -> PhoneNumber | ServiceCode:
-    try:
-        return parse_caller(text)
-    except NumberRefused as error:
-        raise NumberRefused(error.code, field="caller") from error
 
 
 def _count(answer: Answer) -> None:
