@@ -15,17 +15,15 @@ from django.db import connection, models
 def insert_alike(like: models.Model, attname: str, values: Sequence[Any]) -> list[int]:
     """A row for each of `values`, alike to the unsaved `like` but for its id and that attribute. Returns the ids."""
     ids = next_ids(type(like), len(values))
-    fields = like._meta.concrete_fields
-    common = [field.get_db_prep_save(getattr(like, field.attname), connection) for field in fields]
-    own, varied = ([field.attname for field in fields].index(name) for name in ("id", attname))
-
-    def row(pk: int, value: Any) -> list[Any]:
-        filled = common.copy()
-        filled[own], filled[varied] = pk, value
-        return filled
-
-    rows = (row(pk, value) for pk, value in zip(ids, values, strict=True))
-    insert(type(like), [str(field.column) for field in fields], rows)
+    # What is None in the likeness is left out, and so becomes NULL: binding it to every row would cost.
+    shared = {
+        str(field.column): field.get_db_prep_save(value, connection)
+        for field in like._meta.concrete_fields
+        if field.attname not in ("id", attname) and (value := getattr(like, field.attname)) is not None
+    }
+    alike = tuple(shared.values())
+    varied = str(like._meta.get_field(attname).column)
+    insert(type(like), ["id", varied, *shared], ((*each, *alike) for each in zip(ids, values, strict=True)))
     return ids
 
 
@@ -53,4 +51,4 @@ def insert(model: type[models.Model], columns: Sequence[str], rows: Iterable[Seq
                 for row in rows:
                     copy.write_row(row)
         else:
-            cursor.executemany(f"INSERT INTO {table} ({named}) VALUES ({', '.join(['%s'] * len(columns))})", list(rows))
+            cursor.executemany(f"INSERT INTO {table} ({named}) VALUES ({', '.join(['%s'] * len(columns))})", rows)

@@ -6,7 +6,7 @@ Called by actions only, inside the transaction that makes the change.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
@@ -63,24 +63,24 @@ def record_alike(
     verb: Verb, *, of: models.Model, attname: str, values: Sequence[Any], ids: Sequence[int], by: Actor, at: datetime
 ) -> None:
     """One event for each row that `record.bulk.insert_alike` made, from the same likeness."""
-    common = image(of)
     stored = connection.ops.adapt_datetimefield_value(at.astimezone(UTC))
+    alike = (verb.value, by.kind.value, by.id, kind_of(of), stored)
+    states = _states_alike(image(of), attname, values, ids)
     bulk.insert(
         Event,
-        ("verb", "actor_kind", "actor_id", "object_kind", "object_id", "at", "state"),
-        (
-            (
-                verb.value,
-                by.kind.value,
-                by.id,
-                kind_of(of),
-                str(pk),
-                stored,
-                json.dumps({**common, "id": pk, attname: value}),
-            )
-            for pk, value in zip(ids, values, strict=True)
-        ),
+        ("verb", "actor_kind", "actor_id", "object_kind", "at", "object_id", "state"),
+        ((*alike, str(pk), state) for pk, state in zip(ids, states, strict=True)),
     )
+
+
+def _states_alike(common: dict[str, Any], attname: str, values: Sequence[Any], ids: Sequence[int]) -> Iterator[str]:
+    """`json.dumps({**common, "id": pk, attname: value})` for each, what they have in common written only once."""
+    spelled = values if set(map(type, values)) <= {int} else [json.dumps(value) for value in values]
+    common = {"id": None, **common, attname: None}
+    fixed = {key: json.dumps({key: value})[1:-1].replace("%", "%%") for key, value in common.items()}
+    open_ = {key: json.dumps(key).replace("%", "%%") + ": %s" for key in ("id", attname)}
+    template = "{" + ", ".join({**fixed, **open_}.values()) + "}"  # the id comes first
+    return (template % pair for pair in zip(ids, spelled, strict=True))
 
 
 def kind_of(row: models.Model) -> str:
