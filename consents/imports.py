@@ -78,6 +78,7 @@ def run(
     by: Actor,
     now: Callable[[], datetime],
     advance: Callable[[int, int], None],
+    chunk_lines: int = CHUNK,
 ) -> RegistrationImport:
     """Imports the file, or what is left of it to import. `report` gets the refused lines, `advance` the bytes read and
     their total.
@@ -94,7 +95,7 @@ def run(
                 _move_on(progress, lines=0, added=0, already=0, refused={}, report_bytes=0)
                 progress.refresh_from_db()
             pause_until = 0.0
-            for chunk in _chunks(file.cells(column), after=progress.lines):
+            for chunk in _chunks(file.cells(column), progress.lines, chunk_lines):
                 time.sleep(max(0.0, pause_until - time.monotonic()))
                 _commit(progress, chunk, refusals, by=by, now=now)
                 pause_until = time.monotonic() + PAUSES.get(connection.vendor, 0.0)
@@ -121,13 +122,14 @@ def _progress(sha256: bytes, column: str, now: Callable[[], datetime]) -> Regist
     return begun
 
 
-def _chunks(cells: Iterable[Cell], *, after: int) -> Iterator[Chunk]:
+def _chunks(cells: Iterable[Cell], after: int, lines: int) -> Iterator[Chunk]:
+    """What stands after that line, in chunks of so many lines."""
     chunk = Chunk()
     for cell in cells:
         if cell[0] <= after:
             continue
         chunk.add(cell)
-        if len(chunk) == CHUNK:
+        if len(chunk) == lines:
             yield chunk
             chunk = Chunk()
     if chunk:

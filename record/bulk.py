@@ -14,6 +14,8 @@ from django.db import connection, models
 
 def insert_alike(like: models.Model, attname: str, values: Sequence[Any]) -> list[int]:
     """A row for each of `values`, alike to the unsaved `like` but for its id and that attribute. Returns the ids."""
+    if not values:
+        return []
     ids = next_ids(type(like), len(values))
     # What is None in the likeness is left out, and so becomes NULL: binding it to every row would cost.
     shared = {

@@ -63,6 +63,8 @@ def record_alike(
     verb: Verb, *, of: models.Model, attname: str, values: Sequence[Any], ids: Sequence[int], by: Actor, at: datetime
 ) -> None:
     """One event for each row that `record.bulk.insert_alike` made, from the same likeness."""
+    if not ids:
+        return
     stored = connection.ops.adapt_datetimefield_value(at.astimezone(UTC))
     alike = (verb.value, by.kind.value, by.id, kind_of(of), stored)
     states = _states_alike(image(of), attname, values, ids)
