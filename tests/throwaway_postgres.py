@@ -67,8 +67,11 @@ def programs() -> Path | None:
 
 
 @contextmanager
-def throwaway_postgres(bin_folder: Path) -> Iterator[Cluster]:
-    """Make a server with the programs in `bin_folder`, wait until it answers, and in the end remove it."""
+def throwaway_postgres(bin_folder: Path, *, durable: bool = False) -> Iterator[Cluster]:
+    """Make a server with the programs in `bin_folder`, wait until it answers, and in the end remove it.
+
+    A `durable` one writes as a server in service does: for measuring.
+    """
     # Under /tmp whatever TMPDIR says: a socket's path may have 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="registry-pg-", dir="/tmp"))
     try:
@@ -76,7 +79,7 @@ def throwaway_postgres(bin_folder: Path) -> Iterator[Cluster]:
         make_cluster(bin_folder, folder, owner)
         with (folder / "log").open("wb") as log:
             server = subprocess.Popen(
-                [bin_folder / "postgres", "-D", folder / "data", "-k", folder, *options()],
+                [bin_folder / "postgres", "-D", folder / "data", "-k", folder, *options(durable)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -123,8 +126,9 @@ def make_cluster(bin_folder: Path, folder: Path, owner: dict[str, Any]) -> None:
         raise NotStarted(f"initdb failed:\n{made.stdout}{made.stderr}")
 
 
-def options() -> list[str]:
-    return [part for name, value in SERVER_SETTINGS.items() for part in ("-c", f"{name}={value}")]
+def options(durable: bool) -> list[str]:
+    chosen = SERVER_SETTINGS | ({"fsync": "on", "full_page_writes": "on"} if durable else {})
+    return [part for name, value in chosen.items() for part in ("-c", f"{name}={value}")]
 
 
 def wait_until_it_answers(bin_folder: Path, folder: Path, server: subprocess.Popen[bytes]) -> None:
