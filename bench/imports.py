@@ -184,7 +184,7 @@ def _latencies(port: int, key: str, until: Callable[[], bool]) -> list[float]:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
     asked = {"caller": "010 6552 9988", "purpose": "retail", "channel": "sms"}
-    taken = []
+    taken: list[float] = []
     while not until():
         body = json.dumps({**asked, "callee": f"139{len(taken):08}"})
         began = time.monotonic()
