@@ -427,7 +427,9 @@ def snapshot() -> dict[str, Counter[Any]]:
     """All rows, but for ids."""
     of_number = "holding__number__pseudonym"
     return {
-        "holdings": Counter(Holding.objects.values_list("number__pseudonym", "source", "subscriber", "starts", "ends")),
+        "holdings": Counter(
+            Holding.objects.values_list("number__pseudonym", "source", "subscriber__since", "starts", "ends")
+        ),
         "registrations": Counter(
             Registration.objects.values_list(of_number, "purpose", "channels", "starts", "ends", "holding__ends")
         ),
