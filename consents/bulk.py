@@ -142,7 +142,8 @@ def _rows_of(query: str, ids: Collection[int]) -> list[tuple[Any, ...]]:
         return []
     with connection.cursor() as cursor:
         cursor.execute(query.format(",".join(map(str, ids))))
-        return cursor.fetchall()
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
 
 def _not_before_what_was_said(holdings: Sequence[int], at: datetime) -> datetime:

@@ -77,7 +77,7 @@ class NumberFile:
         self._raw.seek(0)
         is_gz = self._raw.read(len(GZIP)) == GZIP
         self._raw.seek(0)
-        file = io.BufferedReader(gzip.GzipFile(fileobj=self._raw)) if is_gz else self._raw  # type: ignore[arg-type]
+        file = io.BufferedReader(gzip.GzipFile(fileobj=self._raw)) if is_gz else self._raw
         try:
             yield from _column(file, column) if column is not None else _lines(file)
         except (EOFError, OSError, zlib.error) as error:

@@ -18,14 +18,15 @@ def insert_alike(like: models.Model, attname: str, values: Sequence[Any]) -> lis
         return []
     ids = next_ids(type(like), len(values))
     # What is None in the likeness is left out, and so becomes NULL: binding it to every row would cost.
+    fields = {field.attname: field for field in like._meta.concrete_fields}
     shared = {
         str(field.column): field.get_db_prep_save(value, connection)
-        for field in like._meta.concrete_fields
-        if field.attname not in ("id", attname) and (value := getattr(like, field.attname)) is not None
+        for name, field in fields.items()
+        if name not in ("id", attname) and (value := getattr(like, name)) is not None
     }
     alike = tuple(shared.values())
-    varied = str(like._meta.get_field(attname).column)
-    insert(type(like), ["id", varied, *shared], ((*each, *alike) for each in zip(ids, values, strict=True)))
+    columns = ["id", str(fields[attname].column), *shared]
+    insert(type(like), columns, ((*each, *alike) for each in zip(ids, values, strict=True)))
     return ids
 
 
@@ -53,4 +54,4 @@ def insert(model: type[models.Model], columns: Sequence[str], rows: Iterable[Seq
                 for row in rows:
                     copy.write_row(row)
         else:
-            cursor.executemany(f"INSERT INTO {table} ({named}) VALUES ({', '.join(['%s'] * len(columns))})", rows)
+            cursor.executemany(f"INSERT INTO {table} ({named}) VALUES ({', '.join(['%s'] * len(columns))})", list(rows))

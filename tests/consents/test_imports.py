@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from consents import actions, imports
 from consents.models import Holding, Registration, RegistrationImport
+from consents.numberfile import NumberFile
 from consents.terms import HoldingSource
 from dncregistry.errors import Refused
 from record import keys, ledger
@@ -81,8 +82,8 @@ def refused_in(report: Path) -> list[tuple[int, str]]:
 
 def test_every_number_is_registered_with_its_events(path):
     assert told(run(path, "\n".join(many(10)))) == (10, 10, 0, {})
-    assert set(Holding.objects.values_list("source", "subscriber", "ends")) == {(HoldingSource.IMPORT, None, None)}
-    assert set(Registration.objects.values_list("purpose", "channels", "ends")) == {(None, int(ALL_CHANNELS), None)}
+    assert Holding.objects.filter(source=HoldingSource.IMPORT, subscriber=None, ends=None).count() == 10
+    assert Registration.objects.filter(purpose=None, channels=int(ALL_CHANNELS), ends=None).count() == 10
     for row in (*Holding.objects.all(), *Registration.objects.all()):
         event = Event.objects.get(object_kind=ledger.kind_of(row), object_id=str(row.pk))
         assert (event.state, event.actor_kind) == (ledger.image(row), "operator")
@@ -303,7 +304,7 @@ def test_no_digest_gives_a_lone_number_away(path):
     """The plain digest of a file with one number is that number to whoever tries them all."""
     run(path, "13800138000\n", column=None)
     kept = RegistrationImport.objects.get()
-    with imports.NumberFile(path) as file:
+    with NumberFile(path) as file:
         plain = file.sha256()
     assert bytes(kept.digest) != plain
     assert keys.pseudonymizer().decrypt(bytes(kept.digest), key_id=kept.number_key) == plain
