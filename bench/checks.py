@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.served import ROOT, Served, free_port, served
-from tests.throwaway_postgres import SERVER_SETTINGS, programs, throwaway_postgres
+from tests.throwaway_postgres import DURABLE, programs, throwaway_postgres
 
 CONTENDERS = {"check": "/api/v1/checks", "plain": "/plain", "echo": "/echo"}
 UNLIMITED = "1000000000"
@@ -66,7 +66,7 @@ def registry_on(database: str) -> Iterator[Served]:
         bin_folder = programs()
         if bin_folder is None:
             sys.exit("PostgreSQL is not on this machine: apt install postgresql, or --database sqlite")
-        with throwaway_postgres(bin_folder, {**SERVER_SETTINGS, "fsync": "on", "full_page_writes": "on"}) as cluster:
+        with throwaway_postgres(bin_folder, DURABLE) as cluster:
             subprocess.run([bin_folder / "createdb", "-h", cluster.folder, "-U", "registry", "registry"], check=True)
             with served(Path(folder), DATABASE_URL=cluster.url, **unlimited) as registry:
                 yield registry

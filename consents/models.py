@@ -41,7 +41,7 @@ class Subscriber(models.Model):
 class Holding(Dated):
     """The time during which one person holds a number; unclaimed until that person proves it."""
 
-    number = models.ForeignKey(Number, models.PROTECT, related_name="holdings")
+    number = models.ForeignKey(Number, models.PROTECT, db_index=False, related_name="holdings")
     subscriber = models.ForeignKey(Subscriber, models.PROTECT, null=True, blank=True, related_name="holdings")
     source = models.CharField(max_length=10, choices=HoldingSource)
 
@@ -58,7 +58,7 @@ class Holding(Dated):
 class Registration(Dated):
     """The do-not-call refusal of a number: all marketing (no purpose) or one purpose, on some channels."""
 
-    holding = models.ForeignKey(Holding, models.PROTECT, related_name="registrations")
+    holding = models.ForeignKey(Holding, models.PROTECT, db_index=False, related_name="registrations")
     purpose = models.ForeignKey(Purpose, models.PROTECT, null=True, blank=True)
     channels = models.PositiveSmallIntegerField()
 
@@ -87,8 +87,8 @@ class AuthorizationQuerySet(DatedQuerySet):
 class Authorization(Dated):
     """Permission for one firm to contact one number for one matter, or (no matter) for one purpose."""
 
-    holding = models.ForeignKey(Holding, models.PROTECT, related_name="authorizations")
-    firm = models.ForeignKey(Firm, models.PROTECT, related_name="authorizations")
+    holding = models.ForeignKey(Holding, models.PROTECT, db_index=False, related_name="authorizations")
+    firm = models.ForeignKey(Firm, models.PROTECT, db_index=False, related_name="authorizations")
     purpose = models.ForeignKey(Purpose, models.PROTECT)
     matter = models.ForeignKey(Matter, models.PROTECT, null=True, blank=True)
     wording = models.ForeignKey(Wording, models.PROTECT, null=True, blank=True)
@@ -132,7 +132,7 @@ class Authorization(Dated):
 class Refusal(Dated):
     """Never this firm: all its marketing, through any agent."""
 
-    holding = models.ForeignKey(Holding, models.PROTECT, related_name="refusals")
+    holding = models.ForeignKey(Holding, models.PROTECT, db_index=False, related_name="refusals")
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="refusals")
 
     guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id", "firm_id")))
@@ -174,7 +174,7 @@ class Preference(Dated):
     A pair of NULLs means any time; equal ends mean never on such days.
     """
 
-    holding = models.ForeignKey(Holding, models.PROTECT, related_name="preferences")
+    holding = models.ForeignKey(Holding, models.PROTECT, db_index=False, related_name="preferences")
     weekday_from = models.PositiveSmallIntegerField(null=True, blank=True)
     weekday_until = models.PositiveSmallIntegerField(null=True, blank=True)
     rest_day_from = models.PositiveSmallIntegerField(null=True, blank=True)
@@ -323,3 +323,28 @@ class AllowDay(models.Model):
 
     def __str__(self) -> str:
         return f"{self.day}"
+
+
+class RegistrationImport(models.Model):
+    """How far the import of a file has come (consents/imports.py); committed with what was imported.
+
+    A file is known by its digest, encrypted under `number_key`: the plain digest of a file with a single number in it
+    would give that number away to whoever tries all numbers.
+    """
+
+    digest = models.BinaryField(max_length=32)
+    number_key = models.PositiveSmallIntegerField()
+    column = models.CharField(max_length=100, blank=True)  # digits that could be a number masked
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    lines = models.PositiveBigIntegerField(default=0)  # done
+    added = models.PositiveBigIntegerField(default=0)
+    already = models.PositiveBigIntegerField(default=0)
+    refused = models.JSONField(default=dict)  # reason: lines
+    report_bytes = models.PositiveBigIntegerField(default=0)  # of the report of refused lines, up to `lines`
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["digest", "column"], name="file_is_imported_once")]
+
+    def __str__(self) -> str:
+        return f"import {self.pk}"

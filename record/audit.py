@@ -36,6 +36,7 @@ EXEMPT: Final[dict[str, str]] = {
     "record.user_user_permissions": "goes with the user",
     "record.keyinuse": "state of the machinery: written once and closed once, which its guards see to",
     "record.number": "no other table may hold a pseudonym; each is read with the live keys instead",
+    "consents.registrationimport": "how far an import has come; what it did is in the events",
     "telemarketers.idempotencykey": "what a retry is known by; forgotten after a day, and nothing rests on it",
     "consents.checksegment.id": "given after the seal is made; nothing points at it",
     "consents.allowday.id": "given after the seal is made; nothing points at it",

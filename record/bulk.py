@@ -14,18 +14,19 @@ from django.db import connection, models
 
 def insert_alike(like: models.Model, attname: str, values: Sequence[Any]) -> list[int]:
     """A row for each of `values`, alike to the unsaved `like` but for its id and that attribute. Returns the ids."""
+    if not values:
+        return []
     ids = next_ids(type(like), len(values))
-    fields = like._meta.concrete_fields
-    common = [field.get_db_prep_save(getattr(like, field.attname), connection) for field in fields]
-    own, varied = ([field.attname for field in fields].index(name) for name in ("id", attname))
-
-    def row(pk: int, value: Any) -> list[Any]:
-        filled = common.copy()
-        filled[own], filled[varied] = pk, value
-        return filled
-
-    rows = (row(pk, value) for pk, value in zip(ids, values, strict=True))
-    insert(type(like), [str(field.column) for field in fields], rows)
+    # What is None in the likeness is left out, and so becomes NULL: binding it to every row would cost.
+    fields = {field.attname: field for field in like._meta.concrete_fields}
+    shared = {
+        str(field.column): field.get_db_prep_save(value, connection)
+        for name, field in fields.items()
+        if name not in ("id", attname) and (value := getattr(like, name)) is not None
+    }
+    alike = tuple(shared.values())
+    columns = ["id", str(fields[attname].column), *shared]
+    insert(type(like), columns, ((*each, *alike) for each in zip(ids, values, strict=True)))
     return ids
 
 

@@ -6,7 +6,7 @@ Called by actions only, inside the transaction that makes the change.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -86,37 +86,42 @@ def record_alike(
     verb: Verb, *, of: models.Model, attname: str, values: Sequence[Any], ids: Sequence[int], by: Actor, at: datetime
 ) -> None:
     """One event for each row that `record.bulk.insert_alike` made, from the same likeness. The first of its object."""
-    common = image(of)
+    if not ids:
+        return
     stored = connection.ops.adapt_datetimefield_value(at.astimezone(UTC))
-    mould = _mould(verb, of=of, attname=attname, by=by, at=at)
+    alike = (verb.value, by.kind.value, by.id, kind_of(of), stored)
+    event_ids = bulk.next_ids(Event, len(ids))
+    states = _states_alike(image(of), attname, values, ids)
+    made = _seals_alike(_mould(verb, of=of, attname=attname, by=by, at=at), event_ids, values, ids)
+    bulk.insert(
+        Event,
+        ("id", "verb", "actor_kind", "actor_id", "object_kind", "at", "object_id", "state", "seal"),
+        (
+            (event_id, *alike, str(pk), state, seal)
+            for event_id, pk, state, seal in zip(event_ids, ids, states, made, strict=True)
+        ),
+    )
 
-    def sealed(event_id: int, pk: int, value: Any) -> bytes:
+
+def _states_alike(common: dict[str, Any], attname: str, values: Sequence[Any], ids: Sequence[int]) -> Iterator[str]:
+    """`json.dumps({**common, "id": pk, attname: value})` for each, what they have in common written only once."""
+    spelled = values if set(map(type, values)) <= {int} else [json.dumps(value) for value in values]
+    common = {"id": None, **common, attname: None}
+    fixed = {key: json.dumps({key: value})[1:-1].replace("%", "%%") for key, value in common.items()}
+    open_ = {key: json.dumps(key).replace("%", "%%") + ": %s" for key in ("id", attname)}
+    template = "{" + ", ".join({**fixed, **open_}.values()) + "}"  # the id comes first
+    return (template % pair for pair in zip(ids, spelled, strict=True))
+
+
+def _seals_alike(mould: bytes, event_ids: Sequence[int], values: Sequence[Any], ids: Sequence[int]) -> Iterator[bytes]:
+    for event_id, pk, value in zip(event_ids, ids, values, strict=True):
         filled = {
             b"?event": b"%d" % event_id,
             b"?object": b'"%d"' % pk,
             b"?id": b"%d" % pk,
             b"?value": orjson.dumps(value),
         }
-        return seals.seal(mould % filled)
-
-    bulk.insert(
-        Event,
-        ("id", "verb", "actor_kind", "actor_id", "object_kind", "object_id", "at", "state", "seal"),
-        (
-            (
-                event_id,
-                verb.value,
-                by.kind.value,
-                by.id,
-                kind_of(of),
-                str(pk),
-                stored,
-                json.dumps({**common, "id": pk, attname: value}),
-                sealed(event_id, pk, value),
-            )
-            for event_id, pk, value in zip(bulk.next_ids(Event, len(ids)), ids, values, strict=True)
-        ),
-    )
+        yield seals.seal(mould % filled)
 
 
 def _mould(verb: Verb, *, of: models.Model, attname: str, by: Actor, at: datetime) -> bytes:

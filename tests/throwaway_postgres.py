@@ -32,6 +32,8 @@ SERVER_SETTINGS = {
     "timezone": "UTC",
     "log_min_messages": "warning",
 }
+# For measuring, and for what looks at these settings: it writes as a server in service does.
+DURABLE = {**SERVER_SETTINGS, "fsync": "on", "full_page_writes": "on"}
 
 
 class NotStarted(Exception):

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.test import Client, override_settings
 
-from consents import receipts, testmode
+from consents import imports, receipts, testmode
 from consents.api.checks import MOST_CALLEES
 from consents.terms import ALLOWED, Reason
 from dncregistry import health
@@ -160,6 +160,11 @@ def test_decisions_are_numbered_and_say_three_things():
         assert all((ROOT / name).exists() for name in re.findall(r"`(\w+/[\w/.]+)`", where[1])), path
         for tests in re.findall(r"pytest (tests/\S+?)[ `]", text):
             assert (ROOT / tests).exists(), (path, tests)
+
+
+def test_every_reason_of_an_import_is_described():
+    described = [cells[0] for cells in rows(section("operations.md", "### `import_registrations`"))]
+    assert re.findall(r"\w+", " ".join(described)) == [*imports.REASONS]
 
 
 # --- the API: vocabulary ------------------------------------------------------------------------------

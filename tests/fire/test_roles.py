@@ -13,13 +13,12 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from tests.throwaway_postgres import SERVER_SETTINGS, Cluster, programs, throwaway_postgres
+from tests.throwaway_postgres import DURABLE, Cluster, programs, throwaway_postgres
 
 ROOT = Path(__file__).parents[2]
 
 pytestmark = [pytest.mark.slow, pytest.mark.own_process]
 
-DURABLE = {**SERVER_SETTINGS, "fsync": "on"}
 Manage = Callable[..., subprocess.CompletedProcess[str]]
 
 

@@ -6,6 +6,7 @@ The tests of the verbs, in other rooms, ask here: `Case`, `untraced`, `refused`,
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,9 +16,11 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, models, transaction
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest_django import DjangoAssertNumQueries
 
-from consents.models import AllowDay, CheckSegment, Holding, Recorded
+from consents.models import AllowDay, CheckSegment, Holding, Recorded, RegistrationImport
 from dncregistry.errors import Refused
 from record import ledger
 from record.ledger import OPERATOR, Actor
@@ -44,8 +47,11 @@ def all_models() -> list[type[models.Model]]:
 
 
 def traced_models() -> list[type[models.Model]]:
-    """Those whose rows verbs alone make. A check is its own record; a number or its key says nothing by itself."""
-    not_traced = (Recorded, CheckSegment, AllowDay, Event, KeyInUse, Number, User, IdempotencyKey)
+    """Those whose rows verbs alone make.
+
+    A check is its own record; a number or its key says nothing by itself, nor does how far an import has come.
+    """
+    not_traced = (Recorded, CheckSegment, AllowDay, Event, KeyInUse, Number, RegistrationImport, User, IdempotencyKey)
     return [model for model in all_models() if not issubclass(model, not_traced)]
 
 
@@ -168,6 +174,22 @@ def test_many_events_are_three_statements(w: World, django_assert_num_queries: D
     rows = list(Firm.objects.all())
     with django_assert_num_queries(3):
         ledger.record_all(Verb.FIRM_REGISTERED, of=rows, by=OPERATOR, at=NOW)
+
+
+@given(
+    common=st.dictionaries(
+        st.text(max_size=8).filter(lambda key: key not in ("id", "of_id")),
+        st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+        max_size=5,
+    ),
+    values=st.lists(st.integers() | st.text() | st.none() | st.booleans(), max_size=5) | st.lists(st.integers()),
+)
+def test_states_alike_are_written_as_each_would_be(common: dict[str, Any], values: list[Any]) -> None:
+    common = {"id": None, "before": "100%s", **common, "of_id": None}
+    ids = [7 + at for at in range(len(values))]
+    assert list(ledger._states_alike(common, "of_id", values, ids)) == [
+        json.dumps({**common, "id": pk, "of_id": value}) for pk, value in zip(ids, values, strict=True)
+    ]
 
 
 def test_no_rows_are_no_events(w: World) -> None:
