@@ -10,12 +10,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.apps import AppConfig, apps
-from django.db import connections, migrations
+from django.db import connections, migrations, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from record.ids import first_uuid
 
 MONTHS_AHEAD = 3
+LET_GO_WITHIN = "500ms"
 
 
 class CreatePartitionedModel(migrations.CreateModel):
@@ -63,6 +64,32 @@ def make_ahead(connection: BaseDatabaseWrapper, table: str, at: datetime, months
                 )
                 made.append(name)
     return made
+
+
+def drop_before(connection: BaseDatabaseWrapper, table: str, at: datetime) -> list[str]:
+    """Takes the months that were wholly over at `at` off the table and drops them; returns their names.
+
+    A month is let go first and dropped then, so that removing a large file holds nobody up; one that was let go and
+    never dropped is found again. Letting go waits for running checks no longer than LET_GO_WITHIN, and raises then.
+    """
+    if connection.vendor != "postgresql":
+        return []
+    present = f"{_month(at, 0):%Y%m}"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT c.relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid AND inhparent = %s::regclass)"
+            " FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = (SELECT relnamespace FROM pg_class"
+            " WHERE oid = %s::regclass) AND c.relname ~ %s ORDER BY c.relname",
+            [table, table, rf"^{table}_\d{{6}}$"],
+        )
+        over = [(name, attached) for name, attached in cursor.fetchall() if name.removeprefix(f"{table}_") < present]
+        for name, attached in over:
+            if attached:
+                with transaction.atomic(using=connection.alias):
+                    cursor.execute(f"SET LOCAL lock_timeout = '{LET_GO_WITHIN}'")
+                    cursor.execute(f"ALTER TABLE {table} DETACH PARTITION {name}")
+            cursor.execute(f"DROP TABLE {name}")
+    return [name for name, _attached in over]
 
 
 def ahead(connection: BaseDatabaseWrapper, table: str, at: datetime) -> int:
