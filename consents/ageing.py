@@ -32,22 +32,19 @@ def age_out(*, at: datetime) -> int:
     if not rules:
         return 0  # Nobody has been answered yet.
     kept = kept_from(at, rules[0])
-    oldest = first_uuid(datetime(kept.year, kept.month, kept.day, tzinfo=rules[0].zone))
+    start = datetime.combine(kept, datetime.min.time(), tzinfo=rules[0].zone)
     counted = rules[0].day(at) - timedelta(days=max(rule.cap_window_days for rule in rules))
     by_row: list[QuerySet[Any]] = [
-        CheckSegment.objects.filter(check_set__lt=oldest),
-        CheckSet.objects.filter(pk__lt=oldest),
+        CheckSegment.objects.filter(check_set__lt=first_uuid(start)),
+        CheckSet.objects.filter(pk__lt=first_uuid(start)),
         # A cap may look further back than records are kept.
         AllowDay.objects.filter(day__lt=min(kept, counted)),
     ]
-    if connection.vendor == "postgresql":
-        start = datetime(kept.year, kept.month, kept.day, tzinfo=rules[0].zone)
-        gone = len(partitions.drop_before(connection, CheckRecord._meta.db_table, start))
-    else:
-        gone = 0
-        by_row.append(CheckRecord.objects.filter(pk__lt=oldest))
+    if connection.vendor != "postgresql":
+        by_row.append(CheckRecord.objects.filter(pk__lt=first_uuid(start)))
     ends = time.monotonic() + RUN
-    return gone + sum(_delete(rows, ends) for rows in by_row)
+    gone = sum(_delete(rows, ends) for rows in by_row)
+    return gone + len(partitions.drop_before(connection, CheckRecord._meta.db_table, start))
 
 
 def kept_from(at: datetime, rules: Rules) -> date:

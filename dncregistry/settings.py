@@ -132,8 +132,8 @@ WEB_WORKERS = env.int("WEB_WORKERS", default=1 if EMBEDDED else 4)
 # Messages only hurry what a row says is owed; the file, like Redis, may be wiped at any moment.
 BROKER_FILE = VAR_DIR / "tasks.sqlite3" if EMBEDDED else None
 CELERY_BROKER_URL = f"sqla+sqlite:///{BROKER_FILE}" if BROKER_FILE else REDIS_URL
-# Redis: one that is frozen or dead must not hold anybody up.
 CELERY_BROKER_TRANSPORT_OPTIONS = (
+    # Redis that is frozen or dead must not hold anybody up.
     {} if EMBEDDED else {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "max_retries": 0}
 )
 

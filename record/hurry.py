@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from functools import partial
-from queue import Empty, Full, Queue
+from queue import Full, Queue
 
 from celery import Task
 from django.db import transaction
