@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 
 # Seconds for all programs together to end by themselves, once asked. Then they are killed.
@@ -54,7 +54,7 @@ def run_together(programs: Mapping[str, Sequence[str]]) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _bound_to(parent: int, mask: set[signal.Signals]) -> Callable[[], None]:
+def _bound_to(parent: int, mask: Iterable[int]) -> Callable[[], None]:
     """What a new process does first: asks the kernel for SIGTERM when its parent dies, however that dies."""
     libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 

@@ -22,7 +22,7 @@ from record.models import BeatLease
 
 # A beat that is killed is followed within TERM and a STEP.
 TERM = timedelta(seconds=10)
-STEP = 3.0  # seconds between two looks
+STEP = 3  # seconds between two looks
 
 log = logging.getLogger(__name__)
 

@@ -12,6 +12,7 @@ import threading
 import time
 from functools import partial
 from queue import Full, Queue
+from typing import Any
 
 from celery import Task
 from django.db import transaction
@@ -23,17 +24,17 @@ LAST_WORDS = 1.0
 
 log = logging.getLogger(__name__)
 
-_waiting: Queue[tuple[Task, tuple[object, ...]]] = Queue(MOST_WAITING)
+_waiting: Queue[tuple[Task[Any, Any], tuple[object, ...]]] = Queue(MOST_WAITING)
 _starting = threading.Lock()
 _threads: list[threading.Thread] = []
 
 
-def hurry(task: Task, *ids: object) -> None:
+def hurry(task: Task[Any, Any], *ids: object) -> None:
     """Has `task` run soon for `ids` once the present transaction is committed; nothing happens if it is not."""
     transaction.on_commit(partial(_hand_over, task, ids), robust=True)
 
 
-def _hand_over(task: Task, ids: tuple[object, ...]) -> None:
+def _hand_over(task: Task[Any, Any], ids: tuple[object, ...]) -> None:
     try:
         _waiting.put_nowait((task, ids))
     except Full:

@@ -113,7 +113,8 @@ def age_out(*, at: datetime) -> int:
 
 
 def pause_after(attempts: int) -> timedelta:
-    return min(PAUSE * 2 ** (attempts - 1), LONGEST_PAUSE)
+    doubled: int = 2 ** (attempts - 1)
+    return min(PAUSE * doubled, LONGEST_PAUSE)
 
 
 def _lease(kinds: Collection[NoticeKind], at: datetime) -> list[Notice]:

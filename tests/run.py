@@ -35,6 +35,8 @@ NOT_FOR_TESTS = (
     "SECRET_KEY",
     "KEYS_DIR",
     "ALLOWED_HOSTS",
+    "SMS_GATEWAY_URL",
+    "SMS_GATEWAY_TOKEN",
     "PORT",
     "VAR_DIR",
 )

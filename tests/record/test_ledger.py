@@ -21,7 +21,7 @@ from consents.models import AllowDay, CheckSegment, Holding, Recorded
 from dncregistry.errors import Refused
 from record import ledger
 from record.ledger import OPERATOR, Actor
-from record.models import Event, Number, User
+from record.models import BeatLease, Event, Notice, Number, User
 from record.terms import ActorKind, Verb
 from telemarketers.models import Credential, Firm
 from tests.world import NOW, START, World
@@ -44,8 +44,9 @@ def all_models() -> list[type[models.Model]]:
 
 
 def traced_models() -> list[type[models.Model]]:
-    """Those whose rows verbs alone make. A check is its own record; a number's row says nothing by itself."""
-    not_traced = (Recorded, CheckSegment, AllowDay, Event, Number, User)
+    """Those whose rows verbs alone make. A check is its own record; a number's row says nothing by itself; and what is
+    owed, or who ticks, is nobody's right."""
+    not_traced = (Recorded, CheckSegment, AllowDay, Event, Number, User, Notice, BeatLease)
     return [model for model in all_models() if not issubclass(model, not_traced)]
 
 
