@@ -74,7 +74,7 @@ def drop_before(connection: BaseDatabaseWrapper, table: str, at: datetime) -> li
     """
     if connection.vendor != "postgresql":
         return []
-    present = f"{_month(at, 0):%Y%m}"
+    present = f"{at.astimezone(UTC):%Y%m}"
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT c.relname, EXISTS (SELECT FROM pg_inherits WHERE inhrelid = c.oid AND inhparent = %s::regclass)"

@@ -38,7 +38,7 @@ from consents.models import (
 from record import checks, guards
 from record.guards import AppendOnly, ClosesOnly, NoOverlap
 from record.ledger import OPERATOR
-from record.models import Event, User
+from record.models import Event
 from record.numbers import parse_caller
 from telemarketers.actions import firms, rules
 from telemarketers.models import (
@@ -254,20 +254,6 @@ def constraints_of(room: str) -> dict[str, str]:
 def refused_by_database(says: str) -> Any:
     """An integrity error in those words."""
     return pytest.raises(IntegrityError, match=re.escape(says))
-
-
-# --- unique columns of this room -----------------------------------------------------------------------
-
-UNIQUE: dict[str, Callable[[World], Any]] = {
-    "record_user.email": lambda w: User.objects.bulk_create([User(email=w.staff.email, name="丙")]),
-    "record_number.pseudonym": lambda w: again(w.hold().number, key=2),
-}
-
-
-@pytest.mark.parametrize("name", constraints_of("record"))
-def test_a_constraint_holds(w: World, name: str) -> None:
-    with refused_by_database(constraints_of("record")[name]), transaction.atomic():
-        UNIQUE[name](w)
 
 
 # --- append-only -------------------------------------------------------------------------------------
