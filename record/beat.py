@@ -18,6 +18,7 @@ from django.db.models import Q
 
 from dncregistry.errors import CannotRule
 from record import clock
+from record.ids import EPOCH
 from record.models import BeatLease
 
 # A beat that is killed is followed within TERM and a STEP.
@@ -52,6 +53,12 @@ class GuardedScheduler(Scheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self.holder = uuid4().hex
         super().__init__(*args, **kwargs)
+
+    def setup_schedule(self) -> None:
+        """As far as this beat knows nothing has run yet: an hourly task must not need a beat that lives an hour."""
+        super().setup_schedule()
+        for entry in self.schedule.values():
+            entry.last_run_at = EPOCH
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Seconds until the next look. A database that fails means no tick, and no end."""
