@@ -1,5 +1,8 @@
 """`make run` looks after what is owed: it is told in the terminal, and whatever is killed, nothing is left running."""
 
+# The fixture `server` comes from the other journeys, and tests name it as an argument.
+# ruff: noqa: F811
+
 from __future__ import annotations
 
 import os
@@ -61,7 +64,7 @@ def lines_of(server: Server) -> Queue[str]:
     return lines
 
 
-def test_who_authorizes_is_told_so_in_the_terminal_in_a_moment(server: Server) -> None:  # noqa: F811
+def test_who_authorizes_is_told_so_in_the_terminal_in_a_moment(server: Server) -> None:
     server.printed_until_ready()
     printed = lines_of(server)
     manage(server, "shell", "-v0", "-c", PROVE_THE_NUMBER)
@@ -102,19 +105,19 @@ def children(server: Server) -> dict[str, int]:
     return found
 
 
-def test_it_is_a_web_server_and_a_worker(server: Server) -> None:  # noqa: F811
+def test_it_is_a_web_server_and_a_worker(server: Server) -> None:
     server.printed_until_ready()
     assert set(children(server)) == {"web server", "worker"}
 
 
-def test_killing_what_started_them_leaves_none_of_them(server: Server) -> None:  # noqa: F811
+def test_killing_what_started_them_leaves_none_of_them(server: Server) -> None:
     server.printed_until_ready()
     os.kill(server.process.pid, signal.SIGKILL)
     server.process.wait(10)
     assert_nothing_is_left(server)
 
 
-def test_closing_the_terminal_ends_them(server: Server) -> None:  # noqa: F811
+def test_closing_the_terminal_ends_them(server: Server) -> None:
     server.printed_until_ready()
     os.killpg(server.process.pid, signal.SIGHUP)
     assert server.process.wait(15) == 0
@@ -124,7 +127,7 @@ def test_closing_the_terminal_ends_them(server: Server) -> None:  # noqa: F811
 @pytest.mark.parametrize("which", ["web server", "worker"])
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "ended"])
 def test_where_one_ends_by_itself_all_end_and_it_is_named(
-    server: Server,  # noqa: F811
+    server: Server,
     which: str,
     how: signal.Signals,
 ) -> None:
