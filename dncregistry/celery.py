@@ -10,7 +10,7 @@ import os
 from logging.config import dictConfig
 from typing import Any
 
-from celery import Celery, signals
+from celery import Celery, Task, signals
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dncregistry.settings")
@@ -31,7 +31,12 @@ SCHEDULE = {
     "taken messages": every(HOUR, "record.tasks.sweep_broker"),
 }
 
-app = Celery("dncregistry")
+
+class OwedTask(Task):  # type: ignore[type-arg]  # it takes no arguments at run time
+    Request = "dncregistry.acks:PlaceFreeingRequest"
+
+
+app = Celery("dncregistry", task_cls=OwedTask)
 # From there: CELERY_BROKER_URL and CELERY_BROKER_TRANSPORT_OPTIONS, which the profiles differ in.
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.conf.update(
