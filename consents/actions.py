@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
+from consents import notices
 from consents.models import (
     MINUTES_OF_DAY,
     Authorization,
@@ -28,6 +29,7 @@ from consents.models import (
 from consents.terms import Ended, HoldingSource
 from dncregistry.errors import CannotRule, Refused
 from record import ledger, stored_numbers
+from record import notices as owed
 from record.ledger import Actor
 from record.models import Number
 from record.numbers import PhoneNumber
@@ -290,7 +292,8 @@ def authorize(
     """Permits one firm to contact one number about one matter, or about a whole purpose.
 
     Lasts `months` calendar months (policy: 6, at most 24), to the local midnight. Takes the place of an earlier
-    permission for the same; lifts a refusal of the firm. A matter's wording is pinned as it stands.
+    permission for the same; lifts a refusal of the firm. A matter's wording is pinned as it stands. The citizen is
+    owed notice of it, and of its end.
     """
     _demand_channels(channels)
     rules = _rules(at)
@@ -328,6 +331,7 @@ def authorize(
         ends=rules.months_later(at, months),
     )
     ledger.record(Verb.AUTHORIZED, of=authorization, by=by, at=at)
+    owed.owe(authorization, notices.due_of(authorization), at=at)
     return authorization
 
 

@@ -148,6 +148,22 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 WEB_WORKERS = env.int("WEB_WORKERS", default=1 if EMBEDDED else 4)
 
+# --- owed work (dncregistry/celery.py) and the SMS gateway (record/gateway.py) ------------------------
+
+# Messages only hurry what a row says is owed; the file, like Redis, may be wiped at any moment.
+BROKER_FILE = VAR_DIR / "tasks.sqlite3" if EMBEDDED else None
+CELERY_BROKER_URL = f"sqla+sqlite:///{BROKER_FILE}" if BROKER_FILE else REDIS_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    # Redis that is frozen or dead must not hold anybody up.
+    {} if EMBEDDED else {"socket_timeout": 0.3, "socket_connect_timeout": 0.3, "max_retries": 0}
+)
+
+# Without an address messages are shown in the terminal.
+SMS_GATEWAY_URL = required_in_production("SMS_GATEWAY_URL")
+SMS_GATEWAY_TOKEN = required_in_production("SMS_GATEWAY_TOKEN")
+if SMS_GATEWAY_URL and not SMS_GATEWAY_URL.startswith("https://"):
+    raise ImproperlyConfigured("SMS_GATEWAY_URL is no https address. Subscribers' numbers go there.")
+
 # How many proxies of our own stand in front, each of which adds to X-Forwarded-For.
 TRUSTED_PROXIES = env.int("TRUSTED_PROXIES", default=0 if EMBEDDED else 1)
 

@@ -35,6 +35,8 @@ EXEMPT: Final[dict[str, str]] = {
     "record.user_groups": "goes with the user",
     "record.user_user_permissions": "goes with the user",
     "record.keyinuse": "state of the machinery: written once and closed once, which its guards see to",
+    "record.notice": "what is owed and how far it got; the change that it tells of is in the events",
+    "record.beatlease": "who ticks at the moment",
     "record.number": "no other table may hold a pseudonym; each is read with the live keys instead",
     "consents.registrationimport": "how far an import has come; what it did is in the events",
     "telemarketers.idempotencykey": "what a retry is known by; forgotten after a day, and nothing rests on it",

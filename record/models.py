@@ -12,7 +12,7 @@ from django.db.models import F, Q
 
 from record import seals
 from record.guards import AppendOnly, ClosesOnly, RekeyedUpwards
-from record.terms import ActorKind, Verb
+from record.terms import ActorKind, NoticeKind, Trouble, Verb
 
 
 class UserManager(BaseUserManager["User"]):
@@ -134,3 +134,88 @@ class KeyInUse(Dated):
 
     def __str__(self) -> str:
         return f"number key {self.pk}"
+
+
+UNSETTLED = Q(sent_at__isnull=True, dropped_at__isnull=True, dead_at__isnull=True)
+
+
+class NoticeQuerySet(models.QuerySet["Notice"]):
+    def unsettled(self) -> Self:
+        return self.filter(UNSETTLED)
+
+    def due(self, at: datetime) -> Self:
+        """Owed, its time has come, and nobody is at it or pausing after a failure."""
+        return self.unsettled().filter(Q(leased_until__isnull=True) | Q(leased_until__lte=at), due_at__lte=at)
+
+
+class Notice(models.Model):
+    """A message to a citizen that the registry owes, written in the transaction of the change that it tells of.
+
+    Holds no number and no text: `record/notices.py` has it composed when it is sent. It is settled by being sent,
+    dropped (no longer owed when its time came) or dead (given up; an operator may owe it again).
+    """
+
+    id = models.UUIDField(primary_key=True)  # told to the gateway, which drops a repeat by it
+    kind = models.CharField(max_length=40, choices=NoticeKind)
+    about_kind = models.CharField(max_length=30)
+    about_id = models.CharField(max_length=40)
+    made_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    leased_until = models.DateTimeField(null=True, blank=True)  # nobody else touches it before
+    attempts = models.PositiveSmallIntegerField(default=0)
+    last_error = models.CharField(max_length=20, choices=Trouble, blank=True)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    dropped_at = models.DateTimeField(null=True, blank=True)
+    dead_at = models.DateTimeField(null=True, blank=True)
+
+    objects = NoticeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "about_kind", "about_id"], name="notice_is_owed_once"),
+            models.CheckConstraint(
+                condition=UNSETTLED
+                | Q(sent_at__isnull=False, dropped_at__isnull=True, dead_at__isnull=True)
+                | Q(sent_at__isnull=True, dropped_at__isnull=False, dead_at__isnull=True)
+                | Q(sent_at__isnull=True, dropped_at__isnull=True, dead_at__isnull=False),
+                name="notice_is_settled_one_way",
+            ),
+            models.CheckConstraint(
+                condition=Q(leased_until__isnull=True) | UNSETTLED, name="notice_settled_is_nobodys_work"
+            ),
+            models.CheckConstraint(
+                condition=Q(sent_at__isnull=True) | Q(attempts__gte=1), name="notice_sent_was_attempted"
+            ),
+            models.CheckConstraint(
+                condition=Q(dead_at__isnull=True) | ~Q(last_error=""), name="notice_dead_says_of_what"
+            ),
+            models.CheckConstraint(
+                condition=Q(last_error__in=["", *Trouble.values]), name="notice_error_is_a_known_word"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["due_at"], condition=UNSETTLED, name="notice_due"),
+            models.Index(fields=["sent_at"], condition=Q(sent_at__isnull=False), name="notice_sent"),
+            models.Index(fields=["dropped_at"], condition=Q(dropped_at__isnull=False), name="notice_dropped"),
+            models.Index(fields=["dead_at"], condition=Q(dead_at__isnull=False), name="notice_dead"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.about_kind} {self.about_id}"
+
+
+class BeatLease(models.Model):
+    """Which of the beats may tick, and until when: one row (record/beat.py)."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY)
+    holder = models.CharField(max_length=32)
+    until = models.DateTimeField()
+    ticked_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.CheckConstraint(condition=Q(id=1), name="beat_lease_is_one_row")]
+
+    def __str__(self) -> str:
+        return f"beat {self.holder}"

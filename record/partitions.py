@@ -68,8 +68,11 @@ BEGIN
     RETURN true;
 END $$;
 
-CREATE OR REPLACE FUNCTION record_drop_partition(parent text, month date) RETURNS void
+-- Lets a month go, or drops one that was let go; says whether it is gone.
+CREATE OR REPLACE FUNCTION record_drop_partition(parent text, month date) RETURNS boolean
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '500ms' AS $$
+DECLARE
+    partition text := parent || to_char(month, '_YYYYMM');
 BEGIN
     IF parent <> ALL ({tables}) OR month <> date_trunc('month', month) THEN
         RAISE EXCEPTION 'no table kept by month, or no first of a month';
@@ -77,7 +80,12 @@ BEGIN
     IF month + interval '1 month' > now() - interval '{kept_days} days' THEN
         RAISE EXCEPTION 'the term of this month is not over' USING ERRCODE = 'restrict_violation';
     END IF;
-    EXECUTE format('DROP TABLE %I', parent || to_char(month, '_YYYYMM'));
+    IF EXISTS (SELECT FROM pg_inherits WHERE inhrelid = partition::regclass) THEN
+        EXECUTE format('ALTER TABLE %I DETACH PARTITION %I', parent, partition);
+        RETURN false;
+    END IF;
+    EXECUTE format('DROP TABLE %I', partition);
+    RETURN true;
 END $$;
 
 REVOKE EXECUTE ON FUNCTION {callable} FROM PUBLIC;
@@ -117,22 +125,37 @@ def make_ahead(connection: BaseDatabaseWrapper, table: str, at: datetime, months
     return made
 
 
-def drop_before(connection: BaseDatabaseWrapper, table: str, before: datetime) -> list[str]:
-    """Drops the partitions that lie wholly before an instant; returns their names.
+def drop_before(connection: BaseDatabaseWrapper, table: str, at: datetime) -> list[str]:
+    """Takes the months that were wholly over at `at` off the table and drops them; returns their names.
 
-    The database refuses what is younger than the records' term. It waits for its turn for half a second at most,
-    since everybody else would have to wait behind it: raises `OperationalError`, and the next try will do.
+    A month is let go first and dropped then, so that removing a large file holds nobody up; one that was let go and
+    never dropped is found again. The database refuses what is younger than the records' term. Letting go waits for
+    running checks for half a second at most, since everybody else has to wait behind it, and raises then.
     """
     if connection.vendor != "postgresql":
         return []
-    dropped = []
-    for name in sorted(_present(connection, table)):
+    over = [
+        name for name in _months_of(connection, table) if name.removeprefix(f"{table}_") < f"{at.astimezone(UTC):%Y%m}"
+    ]
+    for name in over:
         month = datetime.strptime(name.removeprefix(f"{table}_"), "%Y%m").replace(tzinfo=UTC)
-        if _month(month, 1) <= before:
+        is_gone = False
+        while not is_gone:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT record_drop_partition(%s, %s)", [table, month.date()])
-            dropped.append(name)
-    return dropped
+                (is_gone,) = cursor.fetchone()
+    return over
+
+
+def _months_of(connection: BaseDatabaseWrapper, table: str) -> list[str]:
+    """Every table of a month, whether it is still a part of the whole or was let go."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class WHERE relkind = 'r' AND relname ~ %s AND relnamespace ="
+            " (SELECT relnamespace FROM pg_class WHERE oid = %s::regclass) ORDER BY relname",
+            [rf"^{table}_\d{{6}}$", table],
+        )
+        return [name for (name,) in cursor.fetchall()]
 
 
 def ahead(connection: BaseDatabaseWrapper, table: str, at: datetime) -> int:

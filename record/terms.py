@@ -57,3 +57,21 @@ class Verb(models.TextChoices):
     REFUSAL_LIFTED = "refusal.lifted", _("refusal lifted")
     PREFERENCE_SET = "preference.set", _("preference set")
     PREFERENCE_ENDED = "preference.ended", _("preference ended")
+
+
+class NoticeKind(models.TextChoices):
+    """What a notice tells a citizen. The room that owes it composes it."""
+
+    AUTHORIZATION_GRANTED = "authorization_granted", _("authorization granted")
+    AUTHORIZATION_ENDING = "authorization_ending", _("authorization about to end")
+    AUTHORIZATION_ENDED = "authorization_ended", _("authorization expired")
+
+
+class Trouble(models.TextChoices):
+    """Why a notice could not be sent. A closed list, so that no answer of a gateway, with a number in it, is kept."""
+
+    UNREACHABLE = "unreachable", _("the gateway did not answer")
+    BUSY = "busy", _("the gateway asked to try again later")
+    REJECTED = "rejected", _("the gateway will not take it")
+    UNREADABLE = "unreadable", _("the number cannot be read with the keys that are here")
+    INTERRUPTED = "interrupted", _("whoever sent it never came back")

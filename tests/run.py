@@ -36,6 +36,8 @@ NOT_FOR_TESTS = (
     "KEYS_DIR",
     "OUTER_KEYS_DIR",
     "ALLOWED_HOSTS",
+    "SMS_GATEWAY_URL",
+    "SMS_GATEWAY_TOKEN",
     "PORT",
     "VAR_DIR",
 )

@@ -39,6 +39,8 @@ def production(tmp_path: Path) -> dict[str, str]:
         "ALLOWED_HOSTS": "registry.example",
         "RECEIPT_ISSUER": "https://registry.example",
         "REDIS_URL": "redis://127.0.0.1:1/0",
+        "SMS_GATEWAY_URL": "https://sms.example/messages",
+        "SMS_GATEWAY_TOKEN": "a token",
         "VAR_DIR": str(tmp_path / "var"),
         "PORT": str(free_port()),
     }
@@ -90,7 +92,11 @@ def key_pem(encryption: KeySerializationEncryption | None = None) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "name", ["SECRET_KEY", "KEYS_DIR", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "RECEIPT_ISSUER"]
+    "name",
+    [
+        *("SECRET_KEY", "KEYS_DIR", "DATABASE_URL", "REDIS_URL", "ALLOWED_HOSTS", "RECEIPT_ISSUER"),
+        *("SMS_GATEWAY_URL", "SMS_GATEWAY_TOKEN"),
+    ],
 )
 @pytest.mark.parametrize("empty", [False, True], ids=["missing", "empty"])
 def test_production_names_the_variable_that_it_lacks(production: dict[str, str], name: str, empty: bool) -> None:
@@ -119,6 +125,14 @@ def test_a_database_url_that_is_none_is_refused_in_a_sentence(production: dict[s
 
     assert done.returncode != 0
     assert done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_gateway_in_clear_is_refused(production: dict[str, str]) -> None:
+    done = manage(production | {"SMS_GATEWAY_URL": "http://sms.example/messages"}, "check")
+
+    assert done.returncode != 0
+    assert "SMS_GATEWAY_URL is no https address" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -41,7 +41,7 @@ from record import checks, guards
 from record.guards import AppendOnly, ClosesOnly, NoOverlap, RekeyedUpwards
 from record.ids import uuid7
 from record.ledger import OPERATOR, Actor
-from record.models import Event, KeyInUse, Number, User
+from record.models import Event, KeyInUse, Number
 from record.numbers import parse_caller
 from record.terms import ActorKind
 from telemarketers.actions import firms, rules
@@ -283,21 +283,6 @@ def constraints_of(room: str) -> dict[str, str]:
 def refused_by_database(says: str) -> Any:
     """An integrity error in those words."""
     return pytest.raises(IntegrityError, match=re.escape(says))
-
-
-# --- constraints of this room -----------------------------------------------------------------------
-
-UNIQUE: dict[str, Callable[[World], Any]] = {
-    "record_user.email": lambda w: User.objects.bulk_create([User(email=w.staff.email, name="丙")]),
-    "record_number.pseudonym": lambda w: again(w.hold().number, key=2),
-    "record_keyinuse_runs_forwards": lambda w: KeyInUse.objects.create(pk=2, starts=NOW, ends=START),
-}
-
-
-@pytest.mark.parametrize("name", constraints_of("record"))
-def test_a_constraint_holds(w: World, name: str) -> None:
-    with refused_by_database(constraints_of("record")[name]), transaction.atomic():
-        UNIQUE[name](w)
 
 
 # --- append-only -------------------------------------------------------------------------------------

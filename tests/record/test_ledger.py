@@ -24,7 +24,7 @@ from consents.models import AllowDay, CheckSegment, Holding, Recorded, Registrat
 from dncregistry.errors import Refused
 from record import ledger
 from record.ledger import OPERATOR, Actor
-from record.models import Event, KeyInUse, Number, User
+from record.models import BeatLease, Event, KeyInUse, Notice, Number, User
 from record.terms import ActorKind, Verb
 from telemarketers.models import Credential, Firm, IdempotencyKey
 from tests.world import NOW, START, World
@@ -49,9 +49,12 @@ def all_models() -> list[type[models.Model]]:
 def traced_models() -> list[type[models.Model]]:
     """Those whose rows verbs alone make.
 
-    A check is its own record; a number or its key says nothing by itself, nor does how far an import has come.
+    A check is its own record; a number or its key says nothing by itself; and how far an import has come, what is owed,
+    or who ticks, is nobody's right.
     """
-    not_traced = (Recorded, CheckSegment, AllowDay, Event, KeyInUse, Number, RegistrationImport, User, IdempotencyKey)
+    sealed = (Recorded, CheckSegment, AllowDay, Event)
+    operational = (BeatLease, IdempotencyKey, KeyInUse, Notice, RegistrationImport)
+    not_traced = (*sealed, *operational, Number, User)
     return [model for model in all_models() if not issubclass(model, not_traced)]
 
 

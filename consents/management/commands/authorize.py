@@ -10,8 +10,10 @@ from django.utils.translation import gettext as _
 
 from consents import actions
 from consents.management import arguments
+from consents.tasks import deliver_notices
 from consents.terms import HoldingSource
 from record import clock
+from record.hurry import hurry
 from record.ledger import OPERATOR
 from record.numbers import PhoneNumber
 from telemarketers.terms import Channel
@@ -53,6 +55,7 @@ class Command(BaseCommand):
                 by=OPERATOR,
                 at=at,
             )
+            hurry(deliver_notices)
         last_day = timezone.localtime(authorization.ends - timedelta(days=1)).date()
         self.stdout.write(
             _(

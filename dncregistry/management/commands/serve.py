@@ -16,14 +16,15 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.utils import Error as DatabaseFailure
 
 from consents.management.commands import demo
+from dncregistry import supervisor
 from record import clock, keys
 from telemarketers.models import Firm
 
 
 class Command(BaseCommand):
     help = (
-        "Start the registry's web server. The embedded profile sets itself up first; production starts only with its "
-        "keys and migrations in place. Ends on Ctrl-C or SIGTERM."
+        "Start the registry's web server. The embedded profile sets itself up first, and starts a worker for owed work "
+        "beside it; production starts only with its keys and migrations in place. Ends on Ctrl-C or SIGTERM."
     )
     requires_system_checks = ()  # `handle` runs them, after the tables are there
 
@@ -44,8 +45,15 @@ class Command(BaseCommand):
             self._show_demo(f"http://{host}:{port}")
         self.stdout.flush()
         connection.close()
-        # This process becomes the server, so that a signal to it reaches the server and nothing is left behind.
-        os.execv(sys.executable, [sys.executable, "-m", "granian", *_server_arguments(host, port)])
+        web = [sys.executable, "-m", "granian", *_server_arguments(host, port)]
+        if settings.EMBEDDED:
+            try:
+                supervisor.run_together({"web server": web, "worker": [sys.executable, *WORKER]})
+            except supervisor.EndedByItself as ended:
+                raise CommandError(f"{ended} The rest was stopped with it.") from ended
+        else:
+            # This process becomes the server, so that a signal to it reaches the server and nothing is left behind.
+            os.execv(sys.executable, web)
 
     def _show_demo(self, address: str) -> None:
         call_command("demo")
@@ -88,6 +96,15 @@ def _demand_ready() -> None:
     call_command(
         "check", databases=["default"], deploy=not settings.EMBEDDED, fail_level="WARNING", stdout=io.StringIO()
     )
+
+
+# One process for tasks, and beat (dncregistry/celery.py). Without the banner, and without what only several workers
+# have to say to each other.
+WORKER = [
+    *("-W", "ignore:You're running the worker", "-m", "celery", "--quiet", "--app", "dncregistry"),
+    *("worker", "--beat", "--concurrency", "1", "--pool", "prefork", "--loglevel", "WARNING"),
+    *("--without-gossip", "--without-mingle", "--without-heartbeat"),
+]
 
 
 def _server_arguments(host: str, port: int) -> list[str]:
