@@ -27,6 +27,7 @@ SCHEDULE = {
     "notices": every(12, "consents.tasks.deliver_notices"),
     "old checks": every(5 * MINUTE, "consents.tasks.age_out_checks"),
     "old notices": every(HOUR, "record.tasks.age_out_notices"),
+    "old requests": every(HOUR, "telemarketers.tasks.forget_old_requests"),
     "partitions ahead": every(HOUR, "record.tasks.make_partitions"),
     "taken messages": every(HOUR, "record.tasks.sweep_broker"),
 }

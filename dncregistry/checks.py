@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,14 @@ def demand_fit_to_serve() -> None:
     wrong = run_checks(include_deployment_checks=True, databases=["default"])
     if wrong:
         raise ImproperlyConfigured("\n".join(_sentence(message) for message in wrong))
+
+
+def demand_fit_to_serve_owed_work(**_: Any) -> None:
+    """The same of workers and beat, as they start."""
+    try:
+        demand_fit_to_serve()
+    except ImproperlyConfigured as error:
+        sys.exit(str(error))  # Celery would log another exception and go on
 
 
 def _sentence(message: CheckMessage) -> str:

@@ -17,7 +17,8 @@ from prometheus_client.registry import Collector
 from consents.models import CheckRecord
 from dncregistry import breaker, metrics
 from dncregistry.metrics import Totals
-from record import clock, partitions
+from record import beat, clock, notices, partitions
+from record.models import Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,21 @@ def _clock_difference(_: Totals) -> float:
 
 def _partitions_ahead(_: Totals) -> float:
     return partitions.ahead(connection, CheckRecord._meta.db_table, clock.read().stated)
+
+
+def _oldest_owed(_: Totals) -> float:
+    at = clock.read().stated
+    since = notices.oldest_owed(at)
+    return 0.0 if since is None else (at - since).total_seconds()
+
+
+def _dead_notices(_: Totals) -> float:
+    return Notice.objects.filter(dead_at__isnull=False).count()
+
+
+def _beat_silence(_: Totals) -> float | None:
+    tick = beat.last_tick()
+    return None if tick is None else (clock.read().stated - tick).total_seconds()
 
 
 def _breaker_open(_: Totals) -> float:
@@ -67,6 +83,9 @@ def _mean_group(totals: Totals) -> float:
 VITALS = {
     "clock_difference_seconds": Vital("between this process and the database", _clock_difference, most=2),
     "partitions_ahead": Vital("months of check records that can be written to", _partitions_ahead, least=2),
+    "oldest_owed_seconds": Vital("how long the longest waiting notice has been due", _oldest_owed, most=300),
+    "dead_notices": Vital("notices that were given up", _dead_notices, most=0),
+    "beat_silence_seconds": Vital("since beat last ticked", _beat_silence, most=60),
     "breaker_open": Vital("1 while the database is not asked", _breaker_open, most=0),
     # Of this machine's web processes, since they started:
     "unanswered_share": Vital("of questions that could not be ruled on", _unanswered_share, most=0.01),

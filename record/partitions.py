@@ -134,9 +134,8 @@ def drop_before(connection: BaseDatabaseWrapper, table: str, at: datetime) -> li
     """
     if connection.vendor != "postgresql":
         return []
-    over = [
-        name for name in _months_of(connection, table) if name.removeprefix(f"{table}_") < f"{at.astimezone(UTC):%Y%m}"
-    ]
+    present = f"{table}_{at.astimezone(UTC):%Y%m}"
+    over = [name for name in _months_of(connection, table) if name < present]
     for name in over:
         month = datetime.strptime(name.removeprefix(f"{table}_"), "%Y%m").replace(tzinfo=UTC)
         is_gone = False

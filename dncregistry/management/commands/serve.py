@@ -40,6 +40,7 @@ class Command(BaseCommand):
         if settings.EMBEDDED:
             call_command("migrate", verbosity=0)
         _demand_ready()
+        _clear_measures()
         self.stdout.write(f"http://{host}:{port}/")
         if demo:
             self._show_demo(f"http://{host}:{port}")
@@ -62,6 +63,15 @@ class Command(BaseCommand):
         self.stdout.write(
             GUIDE.format(address=address, firm=demo.FIRM, caller=demo.CALLER, live=shown["live"], test=shown["test"])
         )
+
+
+def _clear_measures() -> None:
+    """The web processes measure into files of their own; those of earlier ones would be added to them."""
+    folder = settings.VAR_DIR / "metrics"
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob("*.db"):
+        left.unlink()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
 
 
 def _port(text: str) -> int:
