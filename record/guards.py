@@ -72,6 +72,21 @@ class AppendOnly:
 
 
 @dataclass(frozen=True)
+class NeverChanged:
+    """Rows are written once, and deleted whole when they are of no more use."""
+
+    def sqlite(self, model: type[models.Model]) -> Statements:
+        table = model._meta.db_table
+        update = f"{table}_never_changed_update"
+        return {update: _sqlite_trigger(update, f"BEFORE UPDATE ON {table}", f"SELECT RAISE(ABORT, '{update}')")}
+
+    def postgresql(self, model: type[models.Model]) -> Statements:
+        table = model._meta.db_table
+        update = f"{table}_never_changed_update"
+        return {update: _postgres_refusal(update, f"BEFORE UPDATE ON {table}")}
+
+
+@dataclass(frozen=True)
 class ClosesOnly:
     """A dated row is never deleted and never rewritten: its `ends` may only come nearer.
 
@@ -113,12 +128,12 @@ class ClosesOnly:
             changed = f"NEW.{field.column} {differs} OLD.{field.column}"
             if field.column == "ends":
                 continue
-            if field.column not in self.once:
-                clauses.append(changed)
-            elif field.null:
+            if field.column in self.once and field.null:
                 clauses.append(f"(OLD.{field.column} IS NOT NULL AND {changed})")
-            else:
+            elif field.column in self.once and isinstance(field, models.CharField | models.TextField):
                 clauses.append(f"(OLD.{field.column} <> '' AND {changed})")
+            else:
+                clauses.append(changed)
         return f"({' OR '.join(clauses)})"
 
 

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
 from record import partitions
-from record.guards import AppendOnly, ClosesOnly
+from record.guards import AppendOnly, ClosesOnly, NeverChanged, RekeyedUpwards
 
 
 def grant_after_migrate(*, using: str, app_config: AppConfig, **_: Any) -> None:
@@ -54,7 +54,9 @@ def rights_on(model: type[models.Model]) -> list[str]:
             # A table kept by month loses whole months (record/partitions.py), never rows.
             may_delete = guard.kept_days is not None and not getattr(model, "by_month", False)
             return ["SELECT", "INSERT", "DELETE"] if may_delete else ["SELECT", "INSERT"]
-        if isinstance(guard, ClosesOnly):
+        if isinstance(guard, NeverChanged):
+            return ["SELECT", "INSERT", "DELETE"]
+        if isinstance(guard, ClosesOnly | RekeyedUpwards):
             return ["SELECT", "INSERT", "UPDATE"]
     return ["SELECT", "INSERT", "UPDATE", "DELETE"]
 

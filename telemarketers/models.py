@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import get_language
 
-from record.guards import AppendOnly, ClosesOnly, NoOverlap
+from record.guards import AppendOnly, ClosesOnly, NeverChanged, NoOverlap
 from record.models import Dated, DatedQuerySet, runs_forwards
 from telemarketers.terms import NEEDS_TWO_PEOPLE, STOPS_CALLS, Mode, PurposeKind, Step
 
@@ -297,7 +297,7 @@ class IdempotencyKey(models.Model):
     result_id = models.CharField(max_length=40)
     at = models.DateTimeField()
 
-    guards = (AppendOnly(1, since="at"),)
+    guards = (NeverChanged(),)
 
     class Meta:
         indexes = [models.Index(fields=["at"], name="idempotency_key_by_age")]

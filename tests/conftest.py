@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from django.core.cache import caches
@@ -10,7 +12,7 @@ from django.db import connection
 from pytest_django import Settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from record import partitions
+from record import partitions, rotation
 from record.ledger import OPERATOR
 from telemarketers import shipped
 from telemarketers.actions import rules
@@ -37,6 +39,18 @@ def _fresh_counts() -> None:
     """What was counted of a limit in one test is not another's."""
     for cache in caches.all(initialized_only=True):
         cache.clear()
+
+
+@pytest.fixture
+def rotate_number_key(settings: Settings, tmp_path: Path) -> Callable[[], None]:
+    """A registry with keys of its own; called, it announces the next number key. Numbers stay where they are."""
+    settings.KEYS_DIR, settings.OUTER_KEYS_DIR = tmp_path / "keys", tmp_path / "keys" / "outer"
+
+    def rotate() -> None:
+        key, _path, _is_new = rotation.next_number_key()
+        rotation.announce(key, at=world.START)
+
+    return rotate
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Everything is made by the verbs that every door calls, so a test's world is one 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -92,6 +93,18 @@ class World:
         """The retailer asks, for a purpose that is open until refused."""
         more = {"credential": self.shop_credential, "caller": SHOP_LINE, "purpose": "retail", **more}
         return self.ruling(callee, **more)
+
+
+def of_subscribers(statements: Iterable[str]) -> list[str]:
+    """Those of the statements that read or write what is known of subscribers.
+
+    The clock's is none of them: it asks whether there is a check from the future, whoever it was about.
+    """
+    return [
+        sql
+        for sql in statements
+        if ("consents_" in sql or "record_number" in sql) and "SELECT at FROM record_event" not in sql
+    ]
 
 
 def build(at: datetime = START, policy: str = "china") -> World:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from pytest_django.fixtures import Settings
 
 from consents import actions, bulk
 from consents.models import Authorization, Holding, LodgedRefusal, Preference, Refusal, Registration, Subscriber
 from consents.terms import Ended, HoldingSource
 from dncregistry.errors import CannotRule
-from record import rotation
 from record.ledger import OPERATOR, Actor
 from record.models import Number
 from record.numbers import PhoneNumber
@@ -212,28 +209,16 @@ def test_a_number_is_one_however_often_it_is_mentioned(w: World) -> None:
     assert w.hold(ALICE).number == w.hold(ALICE, LATER).number != w.hold(BOB).number
 
 
-@pytest.fixture
-def older_key(settings: Settings, tmp_path: Path) -> Path:
-    """A registry of its own keys, the first number key for now; a file to write a newer one to."""
-    settings.KEYS_DIR = tmp_path
-    return tmp_path / "number" / "2.key"
-
-
-def rotate(newer: Path) -> None:
-    newer.write_text("ab" * 32)
-    rotation.announce(2, at=START)
-
-
-def test_a_number_that_an_older_key_wrote_is_found(w: World, older_key: Path) -> None:
+def test_a_number_that_an_older_key_wrote_is_found(w: World, rotate_number_key: Callable[[], None]) -> None:
     holding = w.hold(ALICE)
-    rotate(older_key)
+    rotate_number_key()
     assert w.hold(ALICE) == holding
     assert w.hold(BOB).number.key == 2
 
 
-def test_an_import_finds_a_number_that_an_older_key_wrote(w: World, older_key: Path) -> None:
+def test_an_import_finds_a_number_that_an_older_key_wrote(w: World, rotate_number_key: Callable[[], None]) -> None:
     w.hold(ALICE)
-    rotate(older_key)
+    rotate_number_key()
     bulk.register_all([ALICE], source=HoldingSource.IMPORT, by=OPERATOR, at=NOW)
     assert Number.objects.count() == Holding.objects.count() == 1
 

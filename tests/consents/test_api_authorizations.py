@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from typing import Any
@@ -18,9 +19,8 @@ from hypothesis import strategies as st
 
 from consents import actions
 from consents.models import Authorization
-from record import clock, keys
+from record import clock
 from record.numbers import PhoneNumber
-from record.pseudonyms import NumberKey, Pseudonymizer
 from telemarketers.terms import Channel, Mode, Scope
 from tests import world
 from tests.consents.test_api_checks import is_problem
@@ -204,12 +204,10 @@ def test_somebody_elses_matter_is_as_unknown_as_an_invented_one(w: World, client
 
 
 def test_a_number_is_found_under_a_key_that_is_being_retired(
-    w: World, client: Client, monkeypatch: pytest.MonkeyPatch
+    w: World, client: Client, rotate_number_key: Callable[[], None]
 ) -> None:
-    old, new = NumberKey(7, b"o" * 32), NumberKey(8, b"n" * 32)
-    monkeypatch.setattr(keys, "pseudonymizer", lambda: Pseudonymizer(old))
     w.authorize(at=recently())
-    monkeypatch.setattr(keys, "pseudonymizer", lambda: Pseudonymizer(new, [old]))
+    rotate_number_key()
     w.authorize(number=BOB, at=recently())
 
     assert {row["number"] for row in found(client, w.key)} == {ALICE.e164, BOB.e164}
@@ -300,7 +298,7 @@ def test_a_test_key_finds_what_the_test_numbers_stand_for_and_reads_no_subscribe
         (f"+86{TEN}008", "revoked"),
     ]
     assert all(tuple(row) == ROW for row in rows)
-    assert "consents_" not in " ".join(query["sql"] for query in queries)
+    assert world.of_subscribers(query["sql"] for query in queries) == []
     assert is_problem(search(client, key, number=ALICE.e164), 422, "not_a_test_number", "number")
     assert is_problem(search(client, key, number=f"{TEN}099"), 503, "cannot_rule")
 

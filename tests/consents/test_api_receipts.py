@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,9 +14,8 @@ from django.test.utils import CaptureQueriesContext
 
 from consents import actions
 from consents.models import CheckRecord
-from record import clock, keys
+from record import clock
 from record.numbers import PhoneNumber
-from record.pseudonyms import NumberKey, Pseudonymizer
 from telemarketers.terms import Mode, Scope
 from tests import world
 from tests.consents.test_api_batch import ask_many
@@ -141,12 +141,10 @@ def test_what_cannot_be_read_is_refused(w: World, client: Client, sent: dict[str
 
 
 def test_a_row_is_found_under_a_number_key_that_is_being_retired(
-    w: World, client: Client, monkeypatch: pytest.MonkeyPatch
+    w: World, client: Client, rotate_number_key: Callable[[], None]
 ) -> None:
-    old, new = NumberKey(7, b"o" * 32), NumberKey(8, b"n" * 32)
-    monkeypatch.setattr(keys, "pseudonymizer", lambda: Pseudonymizer(old))
     single, batch = ask(client, w.key, caller=BOB.e164).json(), ask_many(client, w.key, [ALICE.e164]).json()
-    monkeypatch.setattr(keys, "pseudonymizer", lambda: Pseudonymizer(new, [old]))
+    rotate_number_key()
 
     assert confirm(client, w.key, single["id"]).json()["caller"] == BOB.e164
     assert confirm(client, w.key, batch["id"]).json()["reason"] == "no_authorization"
@@ -169,6 +167,6 @@ def test_a_test_key_is_answered_by_the_test_numbers_and_reads_no_record(w: World
 
     assert tuple(body) == FIELDS
     assert (body["verdict"], body["reason"], body["policy"], body["caller"]) == ("block", "registered", "test", None)
-    assert "consents_" not in " ".join(query["sql"] for query in queries)
+    assert world.of_subscribers(query["sql"] for query in queries) == []
     assert is_problem(confirm(client, key, jti), 422, "not_a_test_number", "number")
     assert is_problem(confirm(client, key, jti, "10100000099"), 503, "cannot_rule")

@@ -21,6 +21,7 @@ from consents.models import (
     Preference,
     Refusal,
     Registration,
+    RegistrationImport,
 )
 from telemarketers.terms import ALL_CHANNELS, Channel
 from tests.record.test_guards import (
@@ -92,6 +93,11 @@ BREAKS: dict[str, Breaks] = {
     "preference_rest_day_hours_are_a_pair": no_such_hours("rest_day"),
     "segment_is_one_of_its_set": {
         "twice": lambda w: again(EXAMPLES[CheckSegment](w), packed=b""),
+    },
+    "file_is_imported_once": {
+        "twice": lambda w: RegistrationImport.objects.bulk_create(
+            RegistrationImport(digest=b"d" * 32, number_key=1, column="phone", started_at=NOW) for _time in range(2)
+        ),
     },
     "allow_day_is_counted_once": {
         "twice": lambda w: again(EXAMPLES[AllowDay](w)),

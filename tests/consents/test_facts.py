@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from django.db import transaction
-from pytest_django import DjangoAssertNumQueries, Settings
+from pytest_django import DjangoAssertNumQueries
 
 from consents import actions, check, facts
 from consents.decision import CalleeFacts
@@ -17,7 +17,6 @@ from consents.facts import Asking
 from consents.hours import OwnHours
 from consents.models import Authorization
 from dncregistry.errors import CannotRule
-from record import rotation
 from record.ledger import OPERATOR
 from record.numbers import PhoneNumber
 from telemarketers import shipped
@@ -114,26 +113,15 @@ def test_registrations_for_all_and_for_a_purpose_add_up(w: World) -> None:
     assert facts.gather(loan(w), [ALICE], NOW).callees[ALICE].registered == Channel.SMS
 
 
-def test_a_number_is_found_under_every_live_key(new_keys: Path, w: World) -> None:
+def test_a_number_is_found_under_every_live_key(rotate_number_key: Callable[[], None], w: World) -> None:
     """Said under the first key, and said and counted under the second, after it came."""
     actions.register(holding=w.hold(ALICE), by=SUBSCRIBER, at=START)
     w.ask_shop(BOB.e164)
-    (new_keys / "2.key").write_text("22" * 32)
-    rotation.announce(2, at=START)
+    rotate_number_key()
     actions.register(holding=w.hold(PhoneNumber("+8613700137000")), by=SUBSCRIBER, at=START)
     callees = facts.gather(sale(w), [ALICE, BOB, PhoneNumber("+8613700137000")], NOW).callees
     assert [bool(known.registered) for known in callees.values()] == [True, False, True]
     assert callees[BOB].allow_days == {NOW.date()}
-
-
-@pytest.fixture
-def new_keys(settings: Settings, tmp_path: Path) -> Path:
-    """Number keys of this test's own; the folder of those keys."""
-    folder = tmp_path / "number"
-    folder.mkdir()
-    (folder / "1.key").write_text("11" * 32)
-    settings.KEYS_DIR = tmp_path
-    return folder
 
 
 # --- as they stood -----------------------------------------------------------------------------------

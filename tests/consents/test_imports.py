@@ -23,7 +23,7 @@ from consents.models import Holding, Registration, RegistrationImport
 from consents.numberfile import NumberFile
 from consents.terms import HoldingSource
 from dncregistry.errors import Refused
-from record import keys, ledger, rotation
+from record import keys, ledger
 from record.ledger import OPERATOR
 from record.models import Event, Number
 from record.numbers import NumberRefused, PhoneNumber
@@ -316,21 +316,10 @@ def test_a_number_given_as_a_column_is_not_kept(path):
     assert RegistrationImport.objects.get().column == "139****9000"
 
 
-@pytest.fixture
-def number_keys(settings: Any, tmp_path: Path) -> Path:
-    """The folder of number keys of this test's own."""
-    folder = tmp_path / "keys" / "number"
-    folder.mkdir(parents=True)
-    (folder / "1.key").write_text("11" * 32)
-    settings.KEYS_DIR, settings.OUTER_KEYS_DIR = folder.parent, folder.parent / "outer"
-    return folder
-
-
-def test_an_import_from_before_the_key_was_changed_goes_on(path, number_keys):
+def test_an_import_from_before_the_key_was_changed_goes_on(path, rotate_number_key):
     with pytest.raises(Cut):
         run(path, LINES, cut_after=2)
-    (number_keys / "2.key").write_text("22" * 32)
-    rotation.announce(2, at=NOW)
+    rotate_number_key()
     assert told(run(path)) == (19, 12, 4, {"not_a_number": 2, "length": 1})
     assert RegistrationImport.objects.count() == 1
     assert set(Number.objects.values_list("key", flat=True)) == {1, 2}

@@ -166,7 +166,7 @@ def test_a_number_that_no_key_reads_is_tried_again(given: Authorization) -> None
 
 
 def owe_by_migration() -> None:
-    migration = import_module("consents.migrations.0002_notices_of_authorizations")
+    migration = import_module("consents.migrations.0007_notices_of_authorizations")
     migration.owe(apps, None)
 
 

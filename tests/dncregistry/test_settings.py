@@ -76,6 +76,7 @@ def make_keys(production: dict[str, str]) -> None:
         "number/1.key": b"1:" + aes_key_wrap(b"\xa5" * 32, b"\x5a" * 32).hex().encode(),
         "receipt/live-1.pem": key_pem(),
         "receipt-test/test-1.pem": key_pem(),
+        "seal/1.key": b"c3" * 32,
     }
     for name, content in made.items():
         path = Path(production["KEYS_DIR"]) / name

@@ -77,8 +77,12 @@ def test_forward_back_and_forward(environment: dict[str, str]) -> None:
         manage(environment, "migrate", app, "0001", "--verbosity", "0")
     manage(environment, "migrate", "--verbosity", "0")
     is_sound(environment)
-    assert counted(environment) == before
+    after = counted(environment)
+    # What got a new form, and went back to the former one, tells so by events of its own.
+    assert after.pop("record.Event") >= before.pop("record.Event")
+    assert after == before
     manage(environment, "revoke", "138 0013 8000")
+    manage(environment, "audit_record")
 
     for app in OURS:
         manage(environment, "migrate", app, "zero", "--verbosity", "0")

@@ -38,7 +38,7 @@ from consents.models import (
     Registration,
 )
 from record import checks, guards
-from record.guards import AppendOnly, ClosesOnly, NoOverlap, RekeyedUpwards
+from record.guards import AppendOnly, ClosesOnly, NeverChanged, NoOverlap, RekeyedUpwards
 from record.ids import uuid7
 from record.ledger import OPERATOR, Actor
 from record.models import Event, KeyInUse, Number
@@ -294,6 +294,17 @@ def test_what_is_written_once_is_never_changed(w: World, model: Model, guard: Ap
     for field in columns(model):
         with broken(f"{model._meta.db_table}_append_only_update"):
             rows_of(row).update(**{field.attname: another(field, row)})
+
+
+@pytest.mark.parametrize(("model", "guard"), of_kind(NeverChanged))
+def test_what_is_never_changed_may_go(w: World, model: Model, guard: NeverChanged) -> None:
+    row = EXAMPLES[model](w)
+    for field in columns(model):
+        with broken(f"{model._meta.db_table}_never_changed_update"):
+            rows_of(row).update(**{field.attname: another(field, row)})
+    with tried():
+        delete(row)
+        assert not rows_of(row).exists()
 
 
 @pytest.mark.parametrize(("model", "guard"), of_kind(AppendOnly))

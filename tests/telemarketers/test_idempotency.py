@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -17,7 +17,6 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from record import clock, keys
 from record.ledger import OPERATOR
-from record.pseudonyms import NumberKey, Pseudonymizer
 from telemarketers import idempotency
 from telemarketers.actions import firms
 from telemarketers.models import CallingNumber, IdempotencyKey, Matter
@@ -162,12 +161,10 @@ def test_neither_key_nor_body_can_be_found_by_trying_all_numbers(w: World, clien
 
 
 def test_a_key_is_found_under_a_number_key_that_is_being_retired(
-    w: World, client: Client, monkeypatch: pytest.MonkeyPatch
+    w: World, client: Client, rotate_number_key: Callable[[], None]
 ) -> None:
-    old, new = NumberKey(7, b"o" * 32), NumberKey(8, b"n" * 32)
-    monkeypatch.setattr(keys, "pseudonymizer", lambda: Pseudonymizer(old))
     first = post(client, w.key)
-    monkeypatch.setattr(keys, "pseudonymizer", lambda: Pseudonymizer(new, [old]))
+    rotate_number_key()
 
     assert post(client, w.key).content == first.content
     assert is_problem(post(client, w.key, LINE | {"display_name": "别的"}), 422, "idempotency_conflict")
