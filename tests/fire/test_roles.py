@@ -54,6 +54,8 @@ def environment(cluster: Cluster, folder: Path) -> dict[str, str]:
         "REDIS_URL": "redis://127.0.0.1:1/0",
         "ALLOWED_HOSTS": "registry.example",
         "RECEIPT_ISSUER": "https://registry.example",
+        "SMS_GATEWAY_URL": "https://sms.example/send",
+        "SMS_GATEWAY_TOKEN": secrets.token_urlsafe(20),
     }
 
 
