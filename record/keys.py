@@ -318,7 +318,8 @@ def _sealing_keys(found: list[KeyFile]) -> dict[int, bytes]:
     for file in found:
         if file.id > MOST_SEALING_KEYS:
             raise ImproperlyConfigured(
-                f"The sealing key {file.path} has a number over {MOST_SEALING_KEYS}. Give it a lower one."
+                f"The sealing key {file.path} has a number over {MOST_SEALING_KEYS}. "
+                "Restore the keys from their backup, and give this one a lower number."
             )
     return {file.id: _secret(file.path) for file in found}
 

@@ -18,7 +18,6 @@ from queue import Queue
 
 import pytest
 
-from dncregistry.celery import SCHEDULE
 from tests.journeys.test_first_minutes import ROOT, Server, server  # noqa: F401  (`server` is a fixture)
 from tests.running import wait_for
 
@@ -79,13 +78,18 @@ def test_who_authorizes_is_told_so_in_the_terminal_in_a_moment(server: Server) -
 
 
 def worker_is_up(server: Server) -> bool:
-    """It has taken all that beat sent first, and waits for more."""
-    with closing(sqlite3.connect(Path(server.environment["VAR_DIR"]) / "tasks.sqlite3", timeout=5)) as broker:
+    """Beat has ticked, and the worker has taken what it sent."""
+    folder = Path(server.environment["VAR_DIR"])
+    with (
+        closing(sqlite3.connect(folder / "registry.sqlite3", timeout=5)) as registry,
+        closing(sqlite3.connect(folder / "tasks.sqlite3", timeout=5)) as broker,
+    ):
         try:
-            (taken,) = broker.execute("SELECT count(*) FROM kombu_message WHERE visible = 0").fetchone()
+            (ticked,) = registry.execute("SELECT count(*) FROM record_beatlease").fetchone()
+            (waiting,) = broker.execute("SELECT count(*) FROM kombu_message WHERE visible").fetchone()
         except sqlite3.OperationalError:  # no table yet
             return False
-    return bool(taken >= len(SCHEDULE))
+    return bool(ticked) and not waiting
 
 
 def assert_nothing_is_left(server: Server) -> None:

@@ -189,7 +189,13 @@ def test_every_guarded_model_has_an_example_to_break() -> None:
 
 
 def test_every_kind_of_guard_is_broken_here() -> None:
-    assert {type(guard) for _model, guard in GUARDED} == {AppendOnly, ClosesOnly, NoOverlap, RekeyedUpwards}
+    assert {type(guard) for _model, guard in GUARDED} == {
+        AppendOnly,
+        ClosesOnly,
+        NeverChanged,
+        NoOverlap,
+        RekeyedUpwards,
+    }
 
 
 def test_every_dated_table_is_guarded() -> None:

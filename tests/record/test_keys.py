@@ -394,7 +394,7 @@ def test_the_embedded_profile_wraps_a_number_key_that_is_not(place: Path, settin
 
 
 def test_keys_are_made_once(place: Path) -> None:
-    assert len(keys.make_missing()) == 4
+    assert len(keys.make_missing()) == len(FOLDERS)
     assert keys.make_missing() == []
 
 

@@ -14,6 +14,7 @@ import pytest
 import time_machine
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.utils import translation
 from pytest_django import DjangoAssertNumQueries
 
 from dncregistry.errors import Refused
@@ -290,7 +291,8 @@ def dead(w: World) -> Iterator[Notice]:
 
 def shown(*arguments: str) -> str:
     out = StringIO()
-    call_command("notices", *arguments, stdout=out)
+    with translation.override("en"):
+        call_command("notices", *arguments, stdout=out)
     return out.getvalue()
 
 
