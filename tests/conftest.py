@@ -56,7 +56,7 @@ def rotate_number_key(settings: Settings, tmp_path: Path) -> Callable[[], None]:
 @pytest.fixture
 def w(db: None) -> World:
     """A registry with the Chinese policy and one approved, licensed firm; see tests/world.py."""
-    return world.build()
+    return world.again()
 
 
 @pytest.fixture
