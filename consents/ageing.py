@@ -9,7 +9,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Q, QuerySet
 
-from consents.models import AllowDay, CheckRecord, CheckSegment, CheckSet
+from consents.models import AllowDay, CheckRecord, CheckSet
 from record import partitions
 from record.calendar import calendar_months_later
 from record.ids import first_uuid
@@ -35,8 +35,7 @@ def age_out(*, at: datetime) -> int:
     start = datetime.combine(kept, datetime.min.time(), tzinfo=rules[0].zone)
     counted = rules[0].day(at) - timedelta(days=max(rule.cap_window_days for rule in rules))
     by_row: list[QuerySet[Any]] = [
-        CheckSegment.objects.filter(check_set__lt=first_uuid(start)),
-        CheckSet.objects.filter(pk__lt=first_uuid(start)),
+        CheckSet.objects.filter(pk__lt=first_uuid(start)),  # and with each its segments, in one transaction
         # A cap may look further back than records are kept.
         AllowDay.objects.filter(day__lt=min(kept, counted)),
     ]

@@ -47,7 +47,8 @@ def register_all(numbers: Iterable[PhoneNumber], *, source: HoldingSource, by: A
     standing = _standing(held.values())
     at = _not_before_what_was_said(standing.unregistered, at)
     for holding in Holding.objects.filter(pk__in=standing.narrow):
-        kept = holding.authorizations.in_force(at).values_list("pk", flat=True)
+        # All that have not been ended, those of the last moment too: they began after `at` was asked for.
+        kept = holding.authorizations.filter(ended="").values_list("pk", flat=True)
         actions.register(holding=holding, keep=set(kept), by=by, at=at)
     without = sorted(number for number in met.values() if number not in held)
     new = standing.unregistered + _open_holdings(without, source=source, by=by, at=at)

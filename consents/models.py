@@ -233,6 +233,8 @@ class Recorded(models.Model):
     client_ref = models.CharField(max_length=100, blank=True)  # numbers in it masked
     seal = SealField(max_length=LENGTH)
 
+    told_by_id = True  # when a row was made, its id says (record/clock.py)
+
     class Meta:
         abstract = True
 

@@ -9,12 +9,14 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from consents.models import Authorization
-from record import keys
+from dncregistry.errors import CannotRule
+from record import stored_numbers
 from record.gateway import NotSent
 from record.models import Number
 from record.notices import Compose, Message
@@ -105,6 +107,6 @@ def _message(kind: NoticeKind, authorization: Authorization, at: datetime) -> Me
 
 def _number(number: Number) -> PhoneNumber:
     try:
-        return keys.pseudonymizer().reveal(number.key, bytes(number.pseudonym))
-    except PseudonymUnreadable as error:
+        return stored_numbers.pseudonymizer().reveal(number.key, bytes(number.pseudonym))
+    except (CannotRule, ImproperlyConfigured, PseudonymUnreadable) as error:
         raise NotSent(Trouble.UNREADABLE) from error

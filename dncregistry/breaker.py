@@ -48,14 +48,19 @@ class Breaker:
                 return
             self._open = True
         log.error("the database does not answer; requests are told so until it does")
-        threading.Thread(target=self._close_when, args=(answers,), name="database-probe", daemon=True).start()
+        try:
+            threading.Thread(target=self._close_when, args=(answers,), name="database-probe", daemon=True).start()
+        except RuntimeError:  # no more threads: then each request has to try for itself
+            self._open = False
 
     def _close_when(self, answers: Callable[[], bool]) -> None:
         pause = threading.Event()
-        while not answers():
-            pause.wait(TRIES_EVERY)
-        self._open = False
-        log.warning("the database answers again")
+        try:
+            while not answers():
+                pause.wait(TRIES_EVERY)
+            log.warning("the database answers again")
+        finally:
+            self._open = False
 
 
 database = Breaker()

@@ -54,6 +54,7 @@ app.conf.update(
     # Whoever hurries a task does so once: the sweep finds what is lost.
     task_publish_retry=False,
     broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # however long Redis is away
     task_serializer="json",
     accept_content=["json"],
     enable_utc=True,

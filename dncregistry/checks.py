@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.db import connections
+from django.db.utils import Error as DatabaseFailure
 
 from record import roles
 
@@ -30,7 +31,7 @@ def demand_fit_to_serve_owed_work(**_: Any) -> None:
     """The same of workers and beat, as they start."""
     try:
         demand_fit_to_serve()
-    except ImproperlyConfigured as error:
+    except (ImproperlyConfigured, DatabaseFailure) as error:
         sys.exit(str(error))  # Celery would log another exception and go on
 
 
@@ -62,12 +63,14 @@ def commits_are_durable(databases: Sequence[str] | None = None, **_: Any) -> lis
 def the_role_is_the_applications(databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
     """Laws 4 and 9 hold against whatever SQL the application runs, only if its role cannot switch them off."""
     found: list[CheckMessage] = []
-    hint = "Serve as a role of its own (docs/operations.md, “Two database roles”); only `migrate` runs as the owner."
+    hint = "Serve as a role of its own (docs/operations.md, “Two database roles”)."
     for alias in databases or ():
         if connections[alias].vendor != "postgresql":
             continue
         if _ask(alias, "SELECT rolsuper FROM pg_roles WHERE rolname = current_user"):
             found.append(Error("The database role is a superuser.", hint=hint, id="dncregistry.E003"))
+        elif _ask(alias, "SELECT rolcreaterole FROM pg_roles WHERE rolname = current_user"):
+            found.append(Error("The database role may make roles.", hint=hint, id="dncregistry.E003"))
         elif rights := roles.excessive(connections[alias]):
             found.append(
                 Error(f"The database role may do too much: {', '.join(rights)}.", hint=hint, id="dncregistry.E004")

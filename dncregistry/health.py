@@ -55,8 +55,9 @@ class MetricsView(APIView):
 
     def get(self, request: Request) -> HttpResponse:
         """Everything measured, in Prometheus' text format, for whoever presents METRICS_TOKEN."""
-        token = credentials.presented(request.META.get("HTTP_AUTHORIZATION", ""))
-        if not settings.METRICS_TOKEN or not compare_digest(token.encode(), settings.METRICS_TOKEN.encode()):
+        scheme, _space, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+        known = scheme.lower() == "bearer" and compare_digest(token.encode(), settings.METRICS_TOKEN.encode())
+        if not (settings.METRICS_TOKEN and known):
             raise credentials.Unauthenticated("invalid_key", _("Send METRICS_TOKEN as “Authorization: Bearer …”."))
         registry = metrics.registry()
         told = generate_latest(registry) + generate_latest(_of_vitals())

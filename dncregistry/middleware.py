@@ -14,9 +14,15 @@ Responds = Callable[[HttpRequest], HttpResponse]
 
 
 def database_deadline(get_response: Responds) -> Responds:
-    """No door waits for the database for longer than a caller waits for the door."""
+    """No door waits for the database for longer than a caller waits for the door.
+
+    Nor does the database, a lock in it or the deadline wait for a caller: what the API reads has come in whole before.
+    """
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or ""
+        if request.content_type == "application/json" and length.isdecimal() and int(length) <= settings.MAX_BODY_BYTES:
+            _ = request.body
         with deadline.within(settings.DATABASE_DEADLINE):
             return get_response(request)
 

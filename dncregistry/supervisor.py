@@ -12,8 +12,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 
 # Seconds for all programs together to end by themselves, once asked. Then they are killed.
 GRACE = 8
@@ -25,7 +26,13 @@ class EndedByItself(Exception):
     """One of the programs ended though nobody asked it to."""
 
 
-def run_together(programs: Mapping[str, Sequence[str]]) -> None:
+@dataclass(frozen=True)
+class Program:
+    command: list[str]
+    variables: Mapping[str, str] = field(default_factory=dict)  # beside those of the supervisor
+
+
+def run_together(programs: Mapping[str, Program]) -> None:
     """Runs the programs until a signal says to stop, or one of them ends: then raises `EndedByItself`.
 
     Signals to stop are Ctrl-C, SIGTERM and, unless it is ignored (nohup), SIGHUP. When this returns or raises,
@@ -38,17 +45,18 @@ def run_together(programs: Mapping[str, Sequence[str]]) -> None:
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {*stops, signal.SIGCHLD})
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
-        for name, command in programs.items():
+        for name, program in programs.items():
             running[name] = subprocess.Popen(
-                command,
+                program.command,
+                env={**os.environ, **program.variables},
                 stdin=subprocess.DEVNULL,
                 process_group=0,
                 preexec_fn=_bound_to(os.getpid(), before),  # noqa: PLW1509  (there is one thread here)
             )
         while signal.sigwait({*stops, signal.SIGCHLD}) == signal.SIGCHLD:
-            for name, program in running.items():
-                if _has_ended(program):
-                    raise EndedByItself(f"The {name} ended by itself ({_how(program)}).")
+            for name, process in running.items():
+                if _has_ended(process):
+                    raise EndedByItself(f"The {name} ended by itself ({_how(process)}).")
     finally:
         _stop(running.values())
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from django.apps import apps
 from django.db import connection
 from django.utils.translation import gettext_lazy as _
 
 from dncregistry import metrics
 from dncregistry.errors import CannotRule
-from record import partitions
 from record.ids import first_uuid
 
 # Past this the two clocks cannot both be trusted, and neither can a ruling that depends on the hour.
@@ -66,13 +66,14 @@ def _ask(here: datetime) -> tuple[datetime, datetime | None, bool]:
     A check's id tells its time, and only months that could hold such an id are looked at.
     """
     later = first_uuid(here + TOLERANCE)
-    checks = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE id > %s)" for table in partitions.partitioned())
+    tables = [model._meta.db_table for model in apps.get_models() if getattr(model, "told_by_id", False)]
+    checks = " OR ".join(f"EXISTS (SELECT 1 FROM {table} WHERE id > %s)" for table in tables)
     # SQLite runs in this process: there is only one clock, and SQL's own is cut to milliseconds.
     clock = "clock_timestamp()" if connection.vendor == "postgresql" else "NULL"
     with connection.cursor() as cursor:
         cursor.execute(
             f"SELECT {clock}, (SELECT at FROM record_event ORDER BY id DESC LIMIT 1), {checks}",
-            [later if connection.vendor == "postgresql" else later.hex] * len(partitions.partitioned()),
+            [later if connection.vendor == "postgresql" else later.hex] * len(tables),
         )
         stated, newest, has_later_check = cursor.fetchone()
     return (stated or here).astimezone(UTC), newest and aware(newest), bool(has_later_check)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from django.apps import AppConfig, apps
 from django.apps.registry import Apps
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 # Name in the catalogue → the statement that makes it, or makes it anew.
@@ -219,7 +219,8 @@ def guarded(app_label: str | None = None) -> Iterable[tuple[type[models.Model], 
 
 def install(connection: BaseDatabaseWrapper, app_label: str | None = None, state: Apps = apps) -> None:
     """Puts every guard in place, on the tables and columns that there are in `state`; safe to run again."""
-    with connection.cursor() as cursor:
+    # At once: for a server at work there is no moment without them.
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         for model, guard in guarded(app_label):
             there = _in_state(model, state)
             if there is None:

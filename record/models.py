@@ -124,10 +124,11 @@ class KeyInUse(Dated):
     """
 
     id = models.PositiveSmallIntegerField(primary_key=True)
-    # What only this key encrypts to: two files of one name may hold two keys. The first key has none kept.
+    # What only this key encrypts to: two files of one name may hold two keys. The first key's is kept once it is known
+    # to read the numbers (record/stored_numbers.py, `keep_proofs`).
     proof = models.BinaryField(max_length=16, null=True)
 
-    guards = (ClosesOnly(ends_once=True),)
+    guards = (ClosesOnly(once=("proof",), ends_once=True),)
 
     class Meta:
         constraints = [runs_forwards("record_keyinuse")]

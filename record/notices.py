@@ -7,6 +7,7 @@ may do so at once. A repeat after a kill carries the same id, by which the gatew
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -23,6 +24,8 @@ from record.ledger import kind_of
 from record.models import Notice
 from record.numbers import PhoneNumber
 from record.terms import NoticeKind, Trouble
+
+log = logging.getLogger(__name__)
 
 # A worker's, for all the rows that it takes at once; longer than sending them can take (record/gateway.py).
 LEASE = timedelta(minutes=2)
@@ -139,6 +142,7 @@ def _deliver(notice: Notice, compose: Compose, gateway: Gateway, at: datetime) -
             return False
         gateway.send(notice.pk, message.number, message.template, message.params, message.language)
     except NotSent as failure:
+        log.warning("notice %s was not sent: %s", notice.pk, failure.trouble.value)
         if failure.for_good or notice.attempts >= MOST_ATTEMPTS:
             _settle(notice, dead_at=at, last_error=failure.trouble)
         else:

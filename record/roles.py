@@ -10,7 +10,7 @@ from typing import Any
 
 from django.apps import AppConfig, apps
 from django.conf import settings
-from django.db import connections, models
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import sql
 
@@ -28,7 +28,8 @@ def grant_after_migrate(*, using: str, app_config: AppConfig, **_: Any) -> None:
 def grant(connection: BaseDatabaseWrapper, role: str, app_config: AppConfig) -> None:
     """Takes every right of the role's on the app's tables, and gives back those that it needs."""
     app = sql.Identifier(role)
-    with connection.cursor() as cursor:
+    # At once: for a server at work there is no moment without rights.
+    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(sql.SQL("GRANT USAGE ON SCHEMA public TO {}").format(app))
         cursor.execute(sql.SQL("GRANT SELECT ON django_migrations TO {}").format(app))
         tables = connection.introspection.table_names(cursor)
@@ -71,9 +72,10 @@ def excessive(connection: BaseDatabaseWrapper) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT tablename, privilege FROM pg_tables,"
-            " unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS privilege"
-            " WHERE schemaname = 'public' AND tablename = ANY(%s)"
-            " AND has_table_privilege(format('%%I.%%I', schemaname, tablename), privilege) ORDER BY 1, 2",
+            " unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER']) AS privilege,"
+            " format('%%I.%%I', schemaname, tablename) AS named"
+            " WHERE schemaname = 'public' AND tablename = ANY(%s) AND (has_table_privilege(named, privilege)"
+            " OR privilege IN ('INSERT', 'UPDATE') AND has_any_column_privilege(named, privilege)) ORDER BY 1, 2",
             [list(wanted)],
         )
         return [f"{right} on {table}" for table, right in cursor.fetchall() if right not in wanted[table]]

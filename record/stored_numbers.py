@@ -125,6 +125,16 @@ def keys_in_use(alias: str = "default") -> dict[int, bytes | None]:
     return {pk: proof and bytes(proof) for pk, proof in rows}
 
 
+def keep_proofs() -> None:
+    """Keeps the proof of a key in use that has none yet; asked for as the registry starts, when the keys fit.
+
+    From then on another key in a file of the same name is told from it, before it finds nothing.
+    """
+    pseudonymizer = keys.pseudonymizer()
+    for unproved in KeyInUse.objects.filter(ends=None, proof=None):
+        KeyInUse.objects.filter(pk=unproved.pk, proof=None).update(proof=pseudonymizer.proof(unproved.pk))
+
+
 def are_readable(alias: str = "default") -> bool:
     """Tries the newest number under each key in use. True of tables that are not there yet."""
     if KeyInUse._meta.db_table not in connections[alias].introspection.table_names():

@@ -158,7 +158,7 @@ _kept: list[tuple[World, list[tuple[str, list[str], list[Any]]]]] = []
 def _rows(model: type[Model], known: set[Any]) -> tuple[str, list[str], list[Any]]:
     """What is in the model's table, as it lies there, beyond the rows that are `known`."""
     fields = model._meta.concrete_fields
-    columns = [connection.ops.quote_name(field.column) for field in fields]
+    columns = [connection.ops.quote_name(str(field.column)) for field in fields]
     key = [field.primary_key for field in fields].index(True)
     table = connection.ops.quote_name(model._meta.db_table)
     with connection.cursor() as cursor:

@@ -151,3 +151,15 @@ def test_few_statements_whatever_the_count(w: World, django_assert_max_num_queri
         assert register(10) == 0
     with django_assert_max_num_queries(14):
         assert register(300) == 290
+
+
+def test_an_authorization_of_the_last_moment_survives(w: World) -> None:
+    """It began after the import asked for the time, and before it had the holding."""
+    holding = w.hold()
+    actions.register(holding=holding, channels=Channel.SMS, by=SUBSCRIBER, at=START)
+    given = w.authorize(at=NOW + timedelta(seconds=1))
+
+    bulk.register_all([ALICE], source=HoldingSource.IMPORT, by=OPERATOR, at=NOW)
+
+    given.refresh_from_db()
+    assert given.ended == ""

@@ -90,6 +90,21 @@ def test_one_probe_is_enough_for_many_failures() -> None:
     database.answers.set()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_probe_that_fails_leaves_the_breaker_closed_for_the_next_request_to_try() -> None:
+    breaker = Breaker()
+
+    def fails() -> bool:
+        raise ZeroDivisionError
+
+    with deadline.within(5):
+        breaker.trip(fails)
+        waited_until = time.monotonic() + 5
+        while time.monotonic() < waited_until and is_open(breaker):
+            time.sleep(0.01)
+        breaker.demand_closed()
+
+
 def test_commands_wait_and_never_trip_it() -> None:
     breaker, database = Breaker(), Database()
     breaker.trip(database.probe)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -172,6 +173,17 @@ class TestSQLite:
         assert 0.9 < first.seconds < IN_TIME
         assert {(told.status, told.code) for told in crowd} == {(503, "cannot_rule")}
         assert max(told.seconds for told in crowd) < IN_TIME
+        assert recovers(embedded)
+
+    def test_a_caller_that_stalls_in_its_body_locks_nobody_out(self, embedded: Served) -> None:
+        head = (
+            f"POST /api/v1/checks HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {embedded.key}\r\n"
+            "Content-Type: application/json\r\nContent-Length: 200\r\n\r\n"
+        )
+        with socket.create_connection(("127.0.0.1", embedded.port)) as stalled:
+            stalled.sendall(head.encode() + b'{"callee": ')
+            time.sleep(0.5)
+            embedded.manage("register", "137 0013 7000")  # it writes, although the caller has a key and has begun
         assert recovers(embedded)
 
     def test_dead(self, embedded: Served, file: Path) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -12,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import urllib.request
 from contextlib import closing
 from pathlib import Path
 from queue import Queue
@@ -75,6 +77,9 @@ def test_who_authorizes_is_told_so_in_the_terminal_in_a_moment(server: Server) -
     assert line.startswith("SMS +86138****8000")
     assert "春季贷款优惠" in line
     assert manage(server, "notices").startswith("2 owed, of which 0 are due and 0 are late; 0 were given up.")
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/readyz", timeout=10) as ready:
+        vitals = json.load(ready)["vitals"]
+    assert vitals["beat_silence_seconds"]["state"] == "ok"  # beat ticks beside a web server that measures
 
 
 def worker_is_up(server: Server) -> bool:

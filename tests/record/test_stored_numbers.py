@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.test import Client
+from pytest_django import Settings
 
+from consents import actions
+from dncregistry.errors import CannotRule
+from record import rotation, stored_numbers
 from record.models import KeyInUse, Number
 from record.pseudonyms import NumberKey, Pseudonymizer
 from record.stored_numbers import are_readable
-from tests.world import ALICE, NOW, START, World
+from tests.world import ALICE, NOW, START, SUBSCRIBER, World
 
 
 @pytest.fixture
@@ -52,3 +58,18 @@ def test_the_registry_does_not_start_with_other_keys() -> None:
     """`manage.py serve` runs these checks first."""
     with pytest.raises(SystemCheckError, match="backup that belongs to this database"):
         call_command("check", databases=["default"])
+
+
+def test_another_key_in_the_place_of_the_first_is_told_from_it(
+    w: World, rotate_number_key: Callable[[], None], settings: Settings
+) -> None:
+    """A process at work reads the files anew when a name in their folder changes; here the next key's."""
+    actions.register(holding=w.hold(ALICE), by=SUBSCRIBER, at=START)
+    stored_numbers.keep_proofs()
+    assert w.ask_shop() == "block registered"
+
+    (settings.KEYS_DIR / "number" / "1.key").write_text("ee" * 32)
+    rotation.next_number_key()
+
+    with pytest.raises(CannotRule):
+        w.ask_shop()

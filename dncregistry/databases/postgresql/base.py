@@ -22,6 +22,8 @@ from dncregistry import breaker, deadline, metrics
 # A little less than the deadline: a server that says so is alive, and keeps the breaker closed.
 DOOR_TIMEOUTS = "-c statement_timeout=900 -c idle_in_transaction_session_timeout=5000"
 
+FAIR_WAIT = 0.5  # seconds; who waited for less may have come late
+
 _connecting = ThreadPoolExecutor(max_workers=4, thread_name_prefix="connect")
 
 
@@ -35,9 +37,8 @@ class BoundedConnection(psycopg.Connection[Any]):
         except errors.OperationalError as error:
             if type(error).__name__ == "_WaitTimeout":
                 self.pgconn.finish()
-            if self.closed:
-                breaker.database.trip(answers)
-            raise
+                _trip(left)
+            raise  # a connection that was found cut says nothing yet: the next attempt to connect will
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -66,11 +67,17 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return connecting.result(left)
         except NotInTime:
             connecting.add_done_callback(_close)
-            breaker.database.trip(answers)
+            _trip(left)
             raise errors.ConnectionTimeout("no connection in time") from None
         except psycopg.OperationalError:
             breaker.database.trip(answers)
             raise
+
+
+def _trip(waited: float) -> None:
+    """A request that spent its second elsewhere says nothing about the database."""
+    if waited >= FAIR_WAIT:
+        breaker.database.trip(answers)
 
 
 def answers() -> bool:
@@ -78,7 +85,7 @@ def answers() -> bool:
     try:
         with deadline.within(1), BoundedConnection.connect(**connections["default"].get_connection_params()) as probe:
             probe.execute("SELECT 1")
-    except psycopg.OperationalError:
+    except psycopg.Error:
         return False
     return True
 

@@ -13,6 +13,7 @@ from dncregistry import breaker, deadline, metrics
 
 # How often a running query looks at the time, in steps of SQLite's virtual machine: every millisecond or so.
 STEPS = 20_000
+FAIR_WAIT = 0.5  # seconds; who waited for less may have come late
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -37,7 +38,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]  # not in the stubs
         except OperationalError:
-            breaker.database.trip(answers)
+            if patience >= FAIR_WAIT:
+                breaker.database.trip(answers)
             raise
 
 
@@ -45,12 +47,12 @@ def answers() -> bool:
     """Does the file let a writer begin, soon? Asked by the breaker's thread."""
     try:
         probe = sqlite3.connect(connections["default"].settings_dict["NAME"], timeout=0.5, isolation_level=None)
-    except sqlite3.OperationalError:
+    except sqlite3.Error:
         return False
     try:
         probe.execute("BEGIN IMMEDIATE")
         probe.execute("ROLLBACK")
-    except sqlite3.OperationalError:
+    except sqlite3.Error:
         return False
     finally:
         probe.close()

@@ -17,7 +17,8 @@ from django.db.utils import Error as DatabaseFailure
 
 from consents.management.commands import demo
 from dncregistry import supervisor
-from record import clock, keys
+from dncregistry.supervisor import Program
+from record import clock, keys, stored_numbers
 from telemarketers.models import Firm
 
 
@@ -40,21 +41,21 @@ class Command(BaseCommand):
         if settings.EMBEDDED:
             call_command("migrate", verbosity=0)
         _demand_ready()
-        _clear_measures()
+        stored_numbers.keep_proofs()
         self.stdout.write(f"http://{host}:{port}/")
         if demo:
             self._show_demo(f"http://{host}:{port}")
         self.stdout.flush()
         connection.close()
-        web = [sys.executable, "-m", "granian", *_server_arguments(host, port)]
+        web = Program([sys.executable, "-m", "granian", *_server_arguments(host, port)], _room_for_measures(port))
         if settings.EMBEDDED:
             try:
-                supervisor.run_together({"web server": web, "worker": [sys.executable, *WORKER]})
+                supervisor.run_together({"web server": web, "worker": Program([sys.executable, *WORKER])})
             except supervisor.EndedByItself as ended:
                 raise CommandError(f"{ended} The rest was stopped with it.") from ended
         else:
             # This process becomes the server, so that a signal to it reaches the server and nothing is left behind.
-            os.execv(sys.executable, web)
+            os.execve(sys.executable, web.command, {**os.environ, **web.variables})
 
     def _show_demo(self, address: str) -> None:
         call_command("demo")
@@ -65,13 +66,16 @@ class Command(BaseCommand):
         )
 
 
-def _clear_measures() -> None:
-    """The web processes measure into files of their own; those of earlier ones would be added to them."""
-    folder = settings.VAR_DIR / "metrics"
+def _room_for_measures(port: int) -> dict[str, str]:
+    """The web processes measure into files of their own; those of earlier ones would be added to them.
+
+    Not the worker's: beat, which it forks with all files closed, could not.
+    """
+    folder = settings.VAR_DIR / f"metrics-{port}"
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("*.db"):
         left.unlink()
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(folder)
+    return {"PROMETHEUS_MULTIPROC_DIR": str(folder)}
 
 
 def _port(text: str) -> int:

@@ -50,7 +50,7 @@ class Command(BaseCommand):
         return key_id
 
     def _sweep(self, key_id: int) -> None:
-        with tqdm(total=rotation.left_under(key_id), unit=" numbers", desc=f"from key {key_id}") as bar:
+        with tqdm(total=rotation.left_under(key_id), unit=" numbers", desc=f"from key {key_id}", disable=None) as bar:
             for moved in rotation.sweep(key_id):
                 bar.update(moved)
         at = clock.now()
