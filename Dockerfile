@@ -1,7 +1,8 @@
 # The web process of compose.yaml. Holds the code and what it runs on; no key, no data, no settings.
 FROM python:3.12-slim
 
-ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
+# VAR_DIR is outside the code: static files, made below, and what web processes measure while they serve.
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 VAR_DIR=/srv/var
 WORKDIR /registry
 
 COPY requirements.txt .
@@ -16,10 +17,11 @@ COPY consents consents
 COPY complaints complaints
 COPY desk desk
 
-# The key is used for nothing: static files need settings, and settings need one.
-RUN SECRET_KEY=only-to-collect-static-files python manage.py collectstatic --no-input
+# Key and token are used for nothing: static files need settings, which would else make both and leave them in the image.
+RUN SECRET_KEY=only-to-collect-static-files METRICS_TOKEN=unused python manage.py collectstatic --no-input
 
-RUN useradd --system --uid 10001 registry
+# The static files stay root's, for everybody to read; beside them the service may write.
+RUN useradd --system --uid 10001 registry && chown registry /srv/var
 USER registry
 
 EXPOSE 8000
