@@ -17,7 +17,7 @@ COPY consents consents
 COPY complaints complaints
 COPY desk desk
 
-# Key and token are used for nothing: static files need settings, which would else make both and leave them in the image.
+# Key and token are used for nothing: without them the settings would make both, and leave them in the image.
 RUN SECRET_KEY=only-to-collect-static-files METRICS_TOKEN=unused python manage.py collectstatic --no-input
 
 # The static files stay root's, for everybody to read; beside them the service may write.

@@ -219,8 +219,7 @@ def guarded(app_label: str | None = None) -> Iterable[tuple[type[models.Model], 
 
 def install(connection: BaseDatabaseWrapper, app_label: str | None = None, state: Apps = apps) -> None:
     """Puts every guard in place, on the tables and columns that there are in `state`; safe to run again."""
-    # At once: for a server at work there is no moment without them.
-    with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
+    with connection.cursor() as cursor:
         for model, guard in guarded(app_label):
             there = _in_state(model, state)
             if there is None:
@@ -266,7 +265,8 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
 
 def install_after_migrate(*, using: str, app_config: AppConfig, apps: Apps = apps, **_: Any) -> None:
     """Receiver of `post_migrate`: that app's guards, on the database just migrated, forward or back."""
-    install(connections[using], app_config.label, apps)
+    with transaction.atomic(using=using):  # at once: for a server at work there is no moment without them
+        install(connections[using], app_config.label, apps)
 
 
 def _in_state(model: type[models.Model], state: Apps) -> type[models.Model] | None:

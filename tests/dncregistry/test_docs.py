@@ -528,6 +528,7 @@ def test_every_variable_is_listed():
     read = set(re.findall(r"(?:env\.(?:str|bool|int|list)|required_in_production)\(\s*\"(\w+)\"", source))
     for path in code():
         read |= set(re.findall(r"os\.environ(?:\.get\(|\[)\"(\w+)\"", path.read_text(encoding="utf-8")))
+        read |= set(re.findall(r"\"(\w+)\" (?:not )?in os\.environ", path.read_text(encoding="utf-8")))
     assert len(read) > 10
     listed = {
         name for line in section("operations.md", "## Settings").splitlines() if line.startswith("| `")

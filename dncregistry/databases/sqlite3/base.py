@@ -26,7 +26,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         super().ensure_connection()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        connection = super().get_new_connection(conn_params)
+        left = deadline.left()
+        # Opening may wait too: for whoever recovers the file after a kill.
+        patience = conn_params if left is None else {**conn_params, "timeout": left}
+        connection = super().get_new_connection(patience)
         connection.set_progress_handler(_is_late, STEPS)
         return connection
 

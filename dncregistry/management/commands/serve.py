@@ -17,6 +17,7 @@ from django.db.utils import Error as DatabaseFailure
 
 from consents.management.commands import demo
 from dncregistry import supervisor
+from dncregistry.celery import app as celery
 from dncregistry.supervisor import Program
 from record import clock, keys, stored_numbers
 from telemarketers.models import Firm
@@ -49,6 +50,7 @@ class Command(BaseCommand):
         connection.close()
         web = Program([sys.executable, "-m", "granian", *_server_arguments(host, port)], _room_for_measures(port))
         if settings.EMBEDDED:
+            _make_queue()
             try:
                 supervisor.run_together({"web server": web, "worker": Program([sys.executable, *WORKER])})
             except supervisor.EndedByItself as ended:
@@ -64,6 +66,12 @@ class Command(BaseCommand):
         self.stdout.write(
             GUIDE.format(address=address, firm=demo.FIRM, caller=demo.CALLER, live=shown["live"], test=shown["test"])
         )
+
+
+def _make_queue() -> None:
+    """In the broker's file, before worker and beat both find it missing and both make it."""
+    with celery.connection_for_write() as broker, broker.SimpleQueue(celery.conf.task_default_queue):
+        pass
 
 
 def _room_for_measures(port: int) -> dict[str, str]:
