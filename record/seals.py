@@ -43,7 +43,7 @@ def plain(value: Any) -> Any:
 
 def _plain_number(value: float) -> int | float:
     # PostgreSQL's jsonb writes 1e16 as 10000000000000000 and -0.0 as 0.0.
-    return int(value) if value.is_integer() and abs(value) < 2**63 else value
+    return int(value) if value.is_integer() else value
 
 
 def _plain_members(members: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +86,19 @@ def canonical_of(row: models.Model, previous: str = "") -> bytes:
 def canonical(model: type[models.Model], image: Mapping[str, Any], previous: str = "") -> bytes:
     """What is sealed of a row with these plain values: the table, the values, the seal (hex) of the event before it."""
     values = [image[name] for name in sealed(model)]
-    return orjson.dumps([model._meta.db_table, values, previous], option=orjson.OPT_SORT_KEYS)
+    try:
+        return orjson.dumps([model._meta.db_table, values, previous], option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # a whole number of more than 64 bits
+        return orjson.dumps([model._meta.db_table, _spelled(values), previous], option=orjson.OPT_SORT_KEYS)
+
+
+def _spelled(value: Any) -> Any:
+    """The same with its largest whole numbers in words."""
+    if isinstance(value, dict):
+        return {name: _spelled(member) for name, member in value.items()}
+    if isinstance(value, list):
+        return [_spelled(member) for member in value]
+    return str(value) if type(value) is int and not -(2**63) <= value < 2**64 else value
 
 
 def seal(text: bytes) -> bytes:
