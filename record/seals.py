@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from functools import cache
 from itertools import groupby, islice
 from operator import attrgetter
@@ -42,8 +43,8 @@ def plain(value: Any) -> Any:
 
 
 def _plain_number(value: float) -> int | float:
-    # PostgreSQL's jsonb writes 1e16 as 10000000000000000 and -0.0 as 0.0.
-    return int(value) if value.is_integer() else value
+    # PostgreSQL's jsonb writes 1e23 as 1 and 23 zeros, which is not what the float is exactly, and -0.0 as 0.0.
+    return int(Decimal(repr(value))) if value.is_integer() else value
 
 
 def _plain_members(members: dict[str, Any]) -> dict[str, Any]:
