@@ -143,10 +143,11 @@ def _objects(connection: BaseDatabaseWrapper, look: Look, broken: list[Differenc
         connection, f"SELECT {table.columns} FROM {table.name} ORDER BY object_kind, object_id, {table.key}"
     )
     of_object = itemgetter("object_kind", "object_id")
+    sealer = seals.sealer()
     for (kind, object_id), events in groupby(map(table.image, rows), key=of_object):
         previous = ""
         for event in events:
-            if not seals.fits(event["seal"], seals.canonical(Event, event, previous)):
+            if not sealer.fits(event["seal"], seals.canonical(Event, event, previous)):
                 found = f"{event['verb']} {kind} {object_id}"
                 broken.append(Difference(What.BROKEN_SEAL, "event", str(event["id"]), found=found))
             previous = event["seal"]
@@ -216,11 +217,12 @@ def _without_events(kind: str, table: Table, connection: BaseDatabaseWrapper) ->
 
 
 def _sealed_rows(connection: BaseDatabaseWrapper, look: Look) -> Iterator[Difference]:
+    sealer = seals.sealer()
     for model in _sealed():
         table = Table(model, connection)
         key = model._meta.pk.attname
         for image in map(table.image, stored_rows.select(connection, f"SELECT {table.columns} FROM {table.name}")):
-            if not seals.fits(image["seal"], seals.canonical(model, image)):
+            if not sealer.fits(image["seal"], seals.canonical(model, image)):
                 yield Difference(What.BROKEN_SEAL, _kind(table), str(image[key]))
             look(1)
         for related, column in getattr(model, "made_of", {}).items():

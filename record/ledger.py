@@ -67,9 +67,10 @@ def record_all(verb: Verb, *, of: Iterable[models.Model], by: Actor, at: datetim
         for pk, row in zip(bulk.next_ids(Event, len(rows)), rows, strict=True)
     ]
     last = _last_seals(events)
+    sealer = seals.sealer()
     for event in events:
         of_object = event.object_kind, event.object_id
-        event.seal = last[of_object] = seals.seal(seals.canonical_of(event, last.get(of_object, b"").hex()))
+        event.seal = last[of_object] = sealer.seal(seals.canonical_of(event, last.get(of_object, b"").hex()))
     Event.objects.bulk_create(events)
 
 
@@ -114,6 +115,7 @@ def _states_alike(common: dict[str, Any], attname: str, values: Sequence[Any], i
 
 
 def _seals_alike(mould: bytes, event_ids: Sequence[int], values: Sequence[Any], ids: Sequence[int]) -> Iterator[bytes]:
+    sealer = seals.sealer()
     for event_id, pk, value in zip(event_ids, ids, values, strict=True):
         filled = {
             b"?event": b"%d" % event_id,
@@ -121,7 +123,7 @@ def _seals_alike(mould: bytes, event_ids: Sequence[int], values: Sequence[Any], 
             b"?id": b"%d" % pk,
             b"?value": orjson.dumps(value),
         }
-        yield seals.seal(mould % filled)
+        yield sealer.seal(mould % filled)
 
 
 def _mould(verb: Verb, *, of: models.Model, attname: str, by: Actor, at: datetime) -> bytes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import cache
@@ -32,7 +33,7 @@ class SealField(models.BinaryField):  # type: ignore[type-arg]  # takes none at 
 
     def pre_save(self, model_instance: models.Model, add: bool) -> Any:
         if add:
-            setattr(model_instance, self.attname, seal(canonical_of(model_instance)))
+            setattr(model_instance, self.attname, sealer().seal(canonical_of(model_instance)))
         return super().pre_save(model_instance, add)
 
 
@@ -102,19 +103,28 @@ def _spelled(value: Any) -> Any:
     return str(value) if type(value) is int and not -(2**63) <= value < 2**64 else value
 
 
-def seal(text: bytes) -> bytes:
-    """Under the current key."""
-    key_id, key = next(reversed(keys.sealing_keys().items()))
-    return bytes((key_id,)) + _digest(text, key)
+@dataclass(frozen=True, slots=True)
+class Sealer:
+    """Seals, and knows seals again, with the keys as they were when it was made: one for many rows."""
+
+    keys: Mapping[int, bytes] = field(repr=False)  # oldest first; the last one seals
+
+    def seal(self, text: bytes) -> bytes:
+        key_id = next(reversed(self.keys))
+        return bytes((key_id,)) + _digest(text, self.keys[key_id])
+
+    def fits(self, made: str, text: bytes) -> bool:
+        """Whether that seal, in hex, is of this text, under the key that it names; not if the key is unknown."""
+        try:
+            seal = bytes.fromhex(made)
+            return seal[1:] == _digest(text, self.keys[seal[0]])
+        except (ValueError, IndexError, KeyError):  # no hex; nothing; no such key
+            return False
 
 
-def fits(made: str, text: bytes) -> bool:
-    """Whether that seal, in hex, is of this text, under the key that it names; not if the key is unknown."""
-    try:
-        seal = bytes.fromhex(made)
-        return seal[1:] == _digest(text, keys.sealing_keys()[seal[0]])
-    except (ValueError, IndexError, KeyError):  # no hex; nothing; no such key
-        return False
+def sealer() -> Sealer:
+    """With the keys that there are now. Looks at their folder, which costs more than a seal does."""
+    return Sealer(keys.sealing_keys())
 
 
 def _digest(text: bytes, key: bytes) -> bytes:
@@ -140,12 +150,15 @@ CHUNK: Final = 5_000
 def seal_rows(model: type[models.Model], connection: BaseDatabaseWrapper) -> None:
     """Seals every row of a table whose rows are sealed each by itself."""
     rows = model._default_manager.using(connection.alias).order_by("pk").iterator(CHUNK)
+    seal = sealer().seal
     _store(model, ((seal(canonical_of(row)), row.pk) for row in rows), connection)
 
 
 def seal_chains(model: type[models.Model], connection: BaseDatabaseWrapper) -> None:
     """Seals every event, over the one before it on the same object."""
     rows = model._default_manager.using(connection.alias).order_by("object_kind", "object_id", "id").iterator(CHUNK)
+
+    seal = sealer().seal
 
     def chained() -> Iterator[tuple[bytes, Any]]:
         for _object, events in groupby(rows, key=attrgetter("object_kind", "object_id")):

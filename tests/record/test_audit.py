@@ -439,7 +439,7 @@ def test_an_old_event_and_its_row_rewritten_alike_are_named(w: World) -> None:
 def test_an_event_of_no_known_kind_is_named(w: World) -> None:
     event = Event(object_kind="ghost", object_id="1", verb="firm.registered", actor_kind="system", at=NOW, state={})
     event.pk = Event.objects.latest("id").pk + 1
-    event.seal = seals.seal(seals.canonical_of(event))
+    event.seal = seals.sealer().seal(seals.canonical_of(event))
     with tried():
         insert(event)
         assert found() == {(What.UNKNOWN_KIND, "ghost", "1", "")}
@@ -451,7 +451,7 @@ def test_an_event_of_no_row_is_named_whatever_it_calls_it(w: World, object_id: s
         object_kind="firm", object_id=object_id, verb="firm.registered", actor_kind="system", at=NOW, state={}
     )
     event.pk = Event.objects.latest("id").pk + 1
-    event.seal = seals.seal(seals.canonical_of(event))
+    event.seal = seals.sealer().seal(seals.canonical_of(event))
     with tried():
         insert(event)
         assert found() == {(What.NO_ROW, "firm", object_id, "")}
@@ -462,7 +462,7 @@ def test_a_column_younger_than_an_event_is_as_it_was_for_all_rows_then(w: World)
     given = w.authorize()
     (event,) = events_of(given)
     event.state.pop("cap_days")
-    event.seal = seals.seal(seals.canonical_of(event))
+    event.seal = seals.sealer().seal(seals.canonical_of(event))
     with tried(), guards_off():
         set_column(event, Event._meta.get_field("state"), event.state)
         set_column(event, Event._meta.get_field("seal"), event.seal)
