@@ -45,7 +45,7 @@ class Holding(Dated):
     subscriber = models.ForeignKey(Subscriber, models.PROTECT, null=True, blank=True, related_name="holdings")
     source = models.CharField(max_length=10, choices=HoldingSource)
 
-    guards = (ClosesOnly(once=("subscriber_id",), ends_once=True), NoOverlap(("number_id",)))
+    guards = (ClosesOnly(once=("subscriber_id",), ends_once=True), NoOverlap(("number_id",), born_open=True))
 
     class Meta:
         constraints = [runs_forwards("holding")]
@@ -59,10 +59,11 @@ class Registration(Dated):
     """The do-not-call refusal of a number: all marketing (no purpose) or one purpose, on some channels."""
 
     holding = models.ForeignKey(Holding, models.PROTECT, db_index=False, related_name="registrations")
-    purpose = models.ForeignKey(Purpose, models.PROTECT, null=True, blank=True)
+    # No index: nearly all rows are alike in it, which PostgreSQL does not know before it has counted.
+    purpose = models.ForeignKey(Purpose, models.PROTECT, null=True, blank=True, db_index=False)
     channels = models.PositiveSmallIntegerField()
 
-    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id",), or_none=("purpose_id",)))
+    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id",), or_none=("purpose_id",), born_open=True))
 
     class Meta:
         constraints = [runs_forwards("registration"), some_channels("registration")]
@@ -135,7 +136,7 @@ class Refusal(Dated):
     holding = models.ForeignKey(Holding, models.PROTECT, db_index=False, related_name="refusals")
     firm = models.ForeignKey(Firm, models.PROTECT, related_name="refusals")
 
-    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id", "firm_id")))
+    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id", "firm_id"), born_open=True))
 
     class Meta:
         constraints = [runs_forwards("refusal")]
@@ -181,7 +182,7 @@ class Preference(Dated):
     rest_day_until = models.PositiveSmallIntegerField(null=True, blank=True)
     no_requests = models.BooleanField(default=False)
 
-    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id",)))
+    guards = (ClosesOnly(ends_once=True), NoOverlap(("holding_id",), born_open=True))
 
     class Meta:
         constraints = [

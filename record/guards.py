@@ -168,45 +168,78 @@ class NoOverlap:
     """Of the rows alike in `columns`, at most one is in force at any instant. NULLs in `or_none` are alike.
 
     A row that waits for its approval (no `starts`) is in nobody's way, and neither is an empty interval.
+    `born_open`: every row is written without an end and gets it later, once (docs/decisions/0026-rows-born-open.md).
     """
 
     columns: tuple[str, ...]
     or_none: tuple[str, ...] = ()
+    born_open: bool = False
 
     def sqlite(self, model: type[models.Model]) -> Statements:
-        table = model._meta.db_table
-        alike = " AND ".join(
-            [f"other.{column} = NEW.{column}" for column in self.columns]
-            + [f"other.{column} IS NEW.{column}" for column in self.or_none]
-        )
-        overlap = (
-            f"SELECT RAISE(ABORT, '{table}_no_overlap') WHERE EXISTS (SELECT 1 FROM {table} AS other"
-            f" WHERE {alike} AND other.id IS NOT NEW.id AND other.starts IS NOT NULL"
-            " AND (other.ends IS NULL OR (other.ends > NEW.starts AND other.ends > other.starts))"
-            " AND (NEW.ends IS NULL OR (NEW.ends > other.starts AND NEW.ends > NEW.starts)))"
-        )
+        table, name, born_open = self._names(model)
         # Closing a row cannot make it overlap another; an insert or a beginning can.
-        events = {f"{table}_no_overlap": "INSERT", f"{table}_no_overlap_update": "UPDATE OF starts"}
-        return {
-            name: _sqlite_trigger(name, f"BEFORE {event} ON {table} FOR EACH ROW WHEN NEW.starts IS NOT NULL", overlap)
+        events = {name: "INSERT", f"{name}_update": "UPDATE OF starts"}
+        statements = {
+            name: _sqlite_trigger(
+                name,
+                f"BEFORE {event} ON {table} FOR EACH ROW WHEN NEW.starts IS NOT NULL",
+                f"SELECT RAISE(ABORT, '{table}_no_overlap') WHERE EXISTS"
+                f" (SELECT 1 {self._overlapping('NEW', table, 'IS')})",
+            )
             for name, event in events.items()
         }
+        if self.born_open:
+            statements[born_open] = _sqlite_trigger(
+                born_open,
+                f"BEFORE INSERT ON {table} FOR EACH ROW WHEN NEW.ends IS NOT NULL",
+                f"SELECT RAISE(ABORT, '{born_open}')",
+            )
+        return statements
 
     def postgresql(self, model: type[models.Model]) -> Statements:
-        table = model._meta.db_table
-        name = f"{table}_no_overlap"
-        alike = ", ".join(
-            [f"{column} WITH =" for column in self.columns]
-            + [f"COALESCE({column}::text, '') WITH =" for column in self.or_none]
-        )
+        table, name, born_open = self._names(model)
+        alike = [*self.columns, *(f"COALESCE({column}::text, '')" for column in self.or_none)]
+        if not self.born_open:
+            equal = ", ".join(f"{column} WITH =" for column in alike)
+            return {
+                name: "CREATE EXTENSION IF NOT EXISTS btree_gist;"
+                f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = '{name}' AND"
+                f" conrelid = '{table}'::regclass) THEN"
+                f" ALTER TABLE {table} ADD CONSTRAINT {name}"
+                f" EXCLUDE USING gist ({equal}, tstzrange(starts, ends, '[)') WITH &&)"
+                " WHERE (starts IS NOT NULL); END IF; END $$"
+            }
+        open_once = f"{name}_open"
         return {
-            name: "CREATE EXTENSION IF NOT EXISTS btree_gist;"
-            f"DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_constraint WHERE conname = '{name}' AND"
-            f" conrelid = '{table}'::regclass) THEN"
-            f" ALTER TABLE {table} ADD CONSTRAINT {name}"
-            f" EXCLUDE USING gist ({alike}, tstzrange(starts, ends, '[)') WITH &&)"
-            " WHERE (starts IS NOT NULL); END IF; END $$"
+            born_open: _postgres_refusal(born_open, f"AFTER INSERT ON {table}", "WHEN (NEW.ends IS NOT NULL)"),
+            open_once: f"CREATE UNIQUE INDEX IF NOT EXISTS {open_once} ON {table} ({', '.join(alike)})"
+            " WHERE ends IS NULL",
+            # After the insert: only then has the index waited for whoever is closing the row before. Once a statement
+            # and not once a row, which would cost more than the row. LATERAL with its LIMIT: by index, row by row.
+            name: _postgres_refusal(
+                name,
+                f"AFTER INSERT ON {table} REFERENCING NEW TABLE AS made",
+                each="STATEMENT",
+                unless="NOT EXISTS (SELECT 1 FROM made, LATERAL"
+                f" (SELECT 1 {self._overlapping('made', table, 'IS NOT DISTINCT FROM')} LIMIT 1) AS overlapping)",
+            ),
         }
+
+    def _names(self, model: type[models.Model]) -> tuple[str, str, str]:
+        table = model._meta.db_table
+        return table, f"{table}_no_overlap", f"{table}_born_open"
+
+    def _overlapping(self, row: str, table: str, same: str) -> str:
+        """The other rows that overlap `row`, as FROM and WHERE of a query."""
+        alike = " AND ".join(
+            [f"other.{column} = {row}.{column}" for column in self.columns]
+            + [f"other.{column} {same} {row}.{column}" for column in self.or_none]
+        )
+        return (
+            f"FROM {table} AS other WHERE {alike} AND NOT (other.id {same} {row}.id) AND other.starts IS NOT NULL"
+            f" AND (other.ends IS NULL OR (other.ends > {row}.starts AND other.ends > other.starts))"
+            f" AND ({row}.ends IS NULL OR ({row}.ends > other.starts AND {row}.ends > {row}.starts))"
+        )
 
 
 def guarded(app_label: str | None = None) -> Iterable[tuple[type[models.Model], Guard]]:
@@ -249,6 +282,7 @@ def missing(connection: BaseDatabaseWrapper) -> list[str]:
         "SELECT name FROM sqlite_master WHERE type = 'trigger'"
         if connection.vendor == "sqlite"
         else "SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A') UNION SELECT conname FROM pg_constraint"
+        " UNION SELECT indexrelid::regclass::text FROM pg_index WHERE indisvalid"
     )
     with connection.cursor() as cursor:
         cursor.execute(catalogue)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -57,6 +57,16 @@ def rotate_number_key(settings: Settings, tmp_path: Path) -> Callable[[], None]:
 def w(db: None) -> World:
     """A registry with the Chinese policy and one approved, licensed firm; see tests/world.py."""
     return world.again()
+
+
+@pytest.fixture
+def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
+    """The small world, visible to other connections."""
+    with django_db_blocker.unblock():
+        try:
+            yield world.build()
+        finally:
+            world.empty_all_rooms()
 
 
 @pytest.fixture

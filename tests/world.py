@@ -19,8 +19,9 @@ from consents import actions, check
 from consents.check import Answer, Asked
 from consents.models import Authorization, Holding
 from consents.terms import HoldingSource
+from record import guards
 from record.ledger import OPERATOR, Actor
-from record.models import User
+from record.models import KeyInUse, User
 from record.numbers import PhoneNumber, parse_caller
 from record.terms import ActorKind
 from telemarketers import shipped
@@ -191,3 +192,18 @@ def matter(owner: Firm, code: str, purpose: str, at: datetime) -> Matter:
     )
     firms.approve_matter(matter=made, by=OPERATOR, at=at)
     return made
+
+
+def empty_all_rooms() -> None:
+    """For tests that really commit: takes the guards off, deletes all rows and puts the guards back."""
+    off, on = ["SET session_replication_role = replica"], "SET session_replication_role = origin"
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")
+            triggers = [f"DROP TRIGGER {name}" for (name,) in cursor.fetchall()]
+            off, on = ["PRAGMA foreign_keys = OFF", *triggers], "PRAGMA foreign_keys = ON"
+        tables = [model._meta.db_table for model in apps.get_models() if not model.__module__.startswith("django.")]
+        for statement in [*off, *(f"DELETE FROM {table}" for table in tables), on]:
+            cursor.execute(statement)
+    guards.install(connection)
+    KeyInUse.objects.create(pk=1, starts=START)  # as the migration left it

@@ -17,7 +17,6 @@ import pytest
 from dncregistry.celery import SCHEDULE, app
 from record import beat
 from record.models import BeatLease
-from tests.record.test_guards import committed  # noqa: F401  (a fixture)
 from tests.running import ROOT, environment, wait_for
 from tests.world import NOW
 

@@ -12,7 +12,6 @@ import pytest
 from record import clock, notices
 from record.models import Notice
 from record.notices import LEASE
-from tests.record.test_guards import committed  # noqa: F401  (a fixture)
 from tests.record.test_notices import GRANTED, Outbox, say
 from tests.running import ROOT, environment, wait_for
 from tests.world import NOW, START, World
@@ -34,7 +33,7 @@ notices.deliver_due({GRANTED: say}, outbox, clock=clock.now)
 
 
 def test_a_worker_killed_while_sending_is_followed_by_another_with_the_same_id(
-    committed: World,  # noqa: F811
+    committed: World,
     tmp_path: Path,
 ) -> None:
     notices.owe(committed.loans, {GRANTED: START}, at=START)

@@ -41,10 +41,8 @@ from record.models import Event, Number, User
 from record.numbers import PhoneNumber
 from telemarketers.actions import firms
 from telemarketers.models import Firm, Mandate, Policy, Sanction
-from tests.record.test_guards import EXAMPLES, again, an_approved_sanction, committed, sql, tried
+from tests.record.test_guards import EXAMPLES, again, an_approved_sanction, sql, tried
 from tests.world import ALICE, BOB, NOW, START, SUBSCRIBER, World
-
-__all__ = ["committed"]  # a fixture
 
 Model = type[models.Model]
 Named = set[tuple[What, str, str, str]]

@@ -22,7 +22,6 @@ from django.apps import apps
 from django.core.checks import Warning as CheckWarning
 from django.db import IntegrityError, connection, models, transaction
 from django.db.migrations.loader import MigrationLoader
-from pytest_django.plugin import DjangoDbBlocker
 
 from consents import actions, check
 from consents.models import (
@@ -59,7 +58,6 @@ from telemarketers.models import (
     Wording,
 )
 from telemarketers.terms import ALL_CHANNELS, Channel, Step
-from tests import world
 from tests.record.test_ledger import all_models
 from tests.world import ALICE, BOB, LOANS_LINE, NOW, START, SUBSCRIBER, World
 
@@ -262,10 +260,10 @@ A_MOMENT = timedelta(microseconds=1)
 
 
 def runs_backwards(model: Model) -> Breaks:
-    return {
-        "inserted": lambda w: again(EXAMPLES[model](w), starts=NOW, ends=NOW - A_MOMENT),
-        "closed": lambda w: rows_of(EXAMPLES[model](w)).update(ends=START - A_MOMENT),
-    }
+    breaks: Breaks = {"closed": lambda w: rows_of(EXAMPLES[model](w)).update(ends=START - A_MOMENT)}
+    if not any(isinstance(guard, NoOverlap) and guard.born_open for guard in model.guards):  # type: ignore[attr-defined]
+        breaks["inserted"] = lambda w: again(EXAMPLES[model](w), starts=NOW, ends=NOW - A_MOMENT)
+    return breaks
 
 
 def constraints_of(room: str) -> dict[str, str]:
@@ -519,7 +517,7 @@ def ended_now(w: World, model: Model) -> models.Model:
     return row
 
 
-def is_accepted(row: models.Model, starts: datetime, ends: datetime) -> bool:
+def is_accepted(row: models.Model, starts: datetime, ends: datetime | None) -> bool:
     """Whether a second row like it may run from `starts` until `ends`; it does not stay."""
     with tried():
         try:
@@ -531,23 +529,51 @@ def is_accepted(row: models.Model, starts: datetime, ends: datetime) -> bool:
         return True
 
 
+def overlap(model: Model) -> str:
+    """The guard that refuses an overlap, or, of two rows without an end, its index."""
+    return f"{model._meta.db_table}_no_overlap(_open)?"
+
+
 @pytest.mark.parametrize(("model", "guard"), of_kind(NoOverlap))
 def test_two_alike_are_never_in_force_at_once(w: World, model: Model, guard: NoOverlap) -> None:
     row = ended_now(w, model)
-    assert [name for name, dates in OVERLAPPING.items() if is_accepted(row, *dates)] == []
+    tried = {name: (starts, None if guard.born_open else ends) for name, (starts, ends) in OVERLAPPING.items()}
+    assert [name for name, dates in tried.items() if is_accepted(row, *dates)] == []
 
 
 @pytest.mark.parametrize(("model", "guard"), of_kind(NoOverlap))
 def test_two_alike_may_follow_each_other(w: World, model: Model, guard: NoOverlap) -> None:
     row = ended_now(w, model)
-    assert [name for name, dates in APART.items() if not is_accepted(row, *dates)] == []
+    tried: dict[str, tuple[datetime, datetime | None]] = {**APART}
+    if guard.born_open:
+        tried = {name: (starts, None) for name, (starts, _ends) in APART.items() if starts >= NOW}
+    assert [name for name, dates in tried.items() if not is_accepted(row, *dates)] == []
+
+
+@pytest.mark.parametrize(("model", "guard"), of_kind(NoOverlap))
+def test_what_is_born_open_gets_its_end_later(w: World, model: Model, guard: NoOverlap) -> None:
+    row = ended_now(w, model)
+    if guard.born_open:
+        with broken(f"{model._meta.db_table}_born_open"):
+            again(row, starts=NOW, ends=LATER)
+
+
+@pytest.mark.parametrize(("model", "guard"), of_kind(NoOverlap))
+def test_two_alike_in_one_statement_are_seen(w: World, model: Model, guard: NoOverlap) -> None:
+    row = ended_now(w, model)
+    twins = [copy(row), copy(row)]
+    for twin in twins:
+        twin.pk = None
+        twin.starts, twin.ends = NOW, None if guard.born_open else FAR  # type: ignore[attr-defined]
+    with broken(overlap(model)):
+        model._base_manager.bulk_create(twins)
 
 
 @pytest.mark.parametrize(("model", "guard"), of_kind(NoOverlap))
 def test_two_alike_without_an_end_are_not_both_in_force(w: World, model: Model, guard: NoOverlap) -> None:
     row = EXAMPLES[model](w)
     endless = None if model._meta.get_field("ends").null else FAR
-    with broken(f"{model._meta.db_table}_no_overlap"):
+    with broken(overlap(model)):
         again(row, starts=START - timedelta(days=1), ends=endless)
 
 
@@ -555,12 +581,13 @@ def test_two_alike_without_an_end_are_not_both_in_force(w: World, model: Model, 
 def test_what_ended_as_it_began_is_in_nobodys_way(w: World, model: Model, guard: NoOverlap) -> None:
     row = w.authorize(at=START) if model is Authorization else EXAMPLES[model](w)
     rows_of(row).update(ends=START)
-    assert rows_of(again(row, starts=START - timedelta(hours=1), ends=LATER)).exists()
+    ends = None if guard.born_open else LATER
+    assert rows_of(again(row, starts=START - timedelta(hours=1), ends=ends)).exists()
 
 
 @pytest.mark.parametrize(("model", "guard"), of_kind(NoOverlap))
 def test_another_of_any_one_column_is_another_question(w: World, model: Model, guard: NoOverlap) -> None:
-    row = ended_now(w, model)
+    row = EXAMPLES[model](w) if guard.born_open else ended_now(w, model)
     for field in (model._meta.get_field(column) for column in guard.columns):
         assert isinstance(field, models.Field)
         with tried():
@@ -570,13 +597,13 @@ def test_another_of_any_one_column_is_another_question(w: World, model: Model, g
 def test_two_registrations_of_all_marketing_overlap(w: World) -> None:
     (everything,) = actions.register(holding=w.hold(), by=SUBSCRIBER, at=START)
     assert everything.purpose_id is None
-    with broken("consents_registration_no_overlap"):
+    with broken(overlap(Registration)):
         again(everything)
 
 
 def test_two_registrations_of_one_purpose_overlap(w: World) -> None:
     (retail,) = actions.register(holding=w.hold(), purposes=[w.purpose("retail")], by=SUBSCRIBER, at=START)
-    with broken("consents_registration_no_overlap"):
+    with broken(overlap(Registration)):
         again(retail)
 
 
@@ -640,11 +667,21 @@ def test_a_number_is_never_deleted(w: World) -> None:
 # --- guards that went missing ------------------------------------------------------------------------
 
 
+# On PostgreSQL.
+EXCLUSIONS = {
+    f"{model._meta.db_table}_no_overlap"
+    for model, guard in GUARDED
+    if isinstance(guard, NoOverlap) and not guard.born_open
+}
+
+
 def drop(name: str, table: str) -> None:
     if connection.vendor == "sqlite":
         sql(f"DROP TRIGGER {name}")
-    elif name.endswith("_no_overlap"):
+    elif name in EXCLUSIONS:
         sql(f"ALTER TABLE {table} DROP CONSTRAINT {name}")
+    elif name.endswith("_open") and not name.endswith("_born_open"):
+        sql(f"DROP INDEX {name}")
     else:
         sql(f"DROP TRIGGER {name} ON {table}")
 
@@ -659,6 +696,8 @@ def in_catalogue() -> list[tuple[str, str]]:
                 "SELECT tgname, tgrelid::regclass::text FROM pg_trigger"
                 " WHERE NOT tgisinternal AND tgparentid = 0"
                 " UNION SELECT conname, conrelid::regclass::text FROM pg_constraint WHERE contype = 'x'"
+                " UNION SELECT indexrelid::regclass::text, indrelid::regclass::text FROM pg_index"
+                " WHERE indexrelid::regclass::text LIKE '%no_overlap_open'"
             )
         return sorted(cursor.fetchall())
 
@@ -673,6 +712,7 @@ def test_a_migrated_database_lacks_no_guard(db: None) -> None:
         ("record_event_append_only_delete", "record_event"),
         ("consents_holding_closes_only_update", "consents_holding"),
         ("consents_authorization_no_overlap", "consents_authorization"),
+        ("consents_registration_no_overlap", "consents_registration"),
     ],
 )
 def test_a_dropped_guard_is_missed_and_put_back(db: None, name: str, table: str) -> None:
@@ -747,33 +787,6 @@ def test_the_system_check_asks_no_database_that_was_not_named(db: None) -> None:
 # --- two at once -------------------------------------------------------------------------------------
 
 
-def empty_all_rooms() -> None:
-    """For tests that really commit: takes the guards off, deletes all rows and puts the guards back."""
-    tables = [model._meta.db_table for model in all_models()]
-    if connection.vendor == "postgresql":
-        switch_off, switch_on = (
-            ["SET session_replication_role = replica"],
-            "SET session_replication_role = origin",
-        )
-    else:
-        triggers = [f"DROP TRIGGER {name}" for name, _table in in_catalogue()]
-        switch_off, switch_on = ["PRAGMA foreign_keys = OFF", *triggers], "PRAGMA foreign_keys = ON"
-    for statement in [*switch_off, *(f"DELETE FROM {table}" for table in tables), switch_on]:
-        sql(statement)
-    guards.install(connection)
-    KeyInUse.objects.create(pk=1, starts=START)  # as the migration left it
-
-
-@pytest.fixture
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """The small world, visible to other connections."""
-    with django_db_blocker.unblock():
-        try:
-            yield world.build()
-        finally:
-            empty_all_rooms()
-
-
 def permission(w: World, holding: Holding, **dates: datetime) -> Authorization:
     return Authorization(
         holding=holding, firm=w.loans, purpose=w.purpose("loan_finance"), channels=int(ALL_CHANNELS), **dates
@@ -817,3 +830,28 @@ def test_the_second_may_insert_where_the_first_gives_up(committed: World) -> Non
             transaction.set_rollback(True)
         assert result.result(timeout=10) is True
     assert list(Authorization.objects.all()) == [second]
+
+
+def follow_alone(before: Holding, starts: datetime) -> bool:
+    """Opens the number's next holding by a connection of its own; whether that was accepted."""
+    try:
+        Holding.objects.bulk_create([Holding(number_id=before.number_id, source=before.source, starts=starts)])
+    except IntegrityError as error:
+        assert "consents_holding_no_overlap" in str(error)
+        return False
+    finally:
+        connection.close()
+    return True
+
+
+@pytest.mark.parametrize(("starts", "accepted"), [(HALF, False), (NOW, True)], ids=["too early", "in time"])
+def test_who_follows_waits_until_the_row_before_is_closed(committed: World, starts: datetime, accepted: bool) -> None:
+    before = committed.hold()
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            rows_of(before).update(ends=NOW)
+            result = other.submit(follow_alone, before, starts)
+            with pytest.raises(StillWaiting):
+                result.result(timeout=0.5)
+        assert result.result(timeout=10) is accepted
+    assert Holding.objects.count() == 1 + accepted

@@ -17,7 +17,6 @@ from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from record.hurry import MOST_WAITING, hurry
 from record.models import User
-from tests.record.test_guards import committed  # noqa: F401  (a fixture)
 from tests.running import wait_for
 from tests.throwaway_redis import Redis, free_port, throwaway_redis
 

@@ -24,7 +24,6 @@ from record.models import Notice
 from record.notices import BATCH, KEPT, LEASE, MOST_ATTEMPTS, RUN, Compose, Message
 from record.numbers import PhoneNumber
 from record.terms import NoticeKind, Trouble
-from tests.record.test_guards import committed  # noqa: F401  (a fixture)
 from tests.world import ALICE, NOW, START, World
 
 GRANTED, ENDING = NoticeKind.AUTHORIZATION_GRANTED, NoticeKind.AUTHORIZATION_ENDING
@@ -232,7 +231,7 @@ def test_what_was_leased_and_never_settled_again_and_again_is_given_up(w: World)
     assert (outbox.ids, notice.dead_at, notice.last_error) == ([], NOW, Trouble.INTERRUPTED)
 
 
-def test_four_workers_at_once_send_each_notice_once(committed: World) -> None:  # noqa: F811
+def test_four_workers_at_once_send_each_notice_once(committed: World) -> None:
     owe_many(60)
     outboxes = [Outbox() for _worker in range(4)]
 

@@ -39,7 +39,6 @@ from record.models import KeyInUse, Number
 from record.numbers import PhoneNumber, parse_caller
 from telemarketers.terms import Channel
 from tests.consents.test_facts import sale
-from tests.record.test_guards import committed  # noqa: F401  (a fixture)
 from tests.world import ALICE, BOB, LOANS_LINE, NOW, START, SUBSCRIBER, World
 
 CAROL = PhoneNumber("+8613700137000")
@@ -563,7 +562,7 @@ if connection.vendor == "postgresql":  # SQLite has one writer at a time
 
 def test_many_who_meet_numbers_while_the_key_changes_make_one_row_each(
     place: Path,
-    committed: World,  # noqa: F811
+    committed: World,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One by one and as an import does, on connections of their own, while two keys come and all rows move."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from threading import Barrier
@@ -13,7 +13,6 @@ import pytest
 from django.db import connection, transaction
 from django.test import Client
 from pytest_django import Settings
-from pytest_django.plugin import DjangoDbBlocker
 
 from record import clock, keys
 from record.ledger import OPERATOR
@@ -23,7 +22,6 @@ from telemarketers.models import CallingNumber, IdempotencyKey, Matter
 from telemarketers.terms import Mode
 from tests import world
 from tests.consents.test_api_checks import is_problem
-from tests.record.test_guards import empty_all_rooms
 from tests.record.test_ledger import everything
 from tests.world import START, World
 
@@ -180,16 +178,6 @@ def test_a_test_key_is_told_of_a_bad_key_and_leaves_nothing(w: World, client: Cl
 
 
 # --- two at once -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """The small world, visible to other connections."""
-    with django_db_blocker.unblock():
-        try:
-            yield world.build()
-        finally:
-            empty_all_rooms()
 
 
 def alone(barrier: Barrier, key: str, once: str) -> tuple[int, str, Any]:

@@ -8,7 +8,6 @@ from datetime import timedelta
 import pytest
 from django.core.management import call_command
 from django.db import connection
-from pytest_django.plugin import DjangoDbBlocker
 
 from record import guards
 from record.ledger import OPERATOR
@@ -16,23 +15,17 @@ from record.models import Event
 from record.numbers import PhoneNumber
 from telemarketers.actions import firms
 from telemarketers.models import CallingNumber
-from tests import world
-from tests.record.test_guards import empty_all_rooms
 from tests.record.test_ledger import untraced
 from tests.world import LOANS_LINE, NOW, START, World
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def committed(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[World]:
-    """The small world, not in a transaction: SQLite remakes no table inside one."""
-    with django_db_blocker.unblock():
-        try:
-            yield world.build()
-        finally:
-            call_command("migrate", verbosity=0)
-            empty_all_rooms()
+@pytest.fixture(autouse=True)
+def _migrated_again(committed: World) -> Iterator[None]:
+    """Not in a transaction: SQLite remakes no table inside one."""
+    yield
+    call_command("migrate", verbosity=0)
 
 
 def test_calling_numbers_are_carried_over_and_back(committed: World) -> None:
