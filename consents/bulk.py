@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -43,9 +44,9 @@ def register_all(numbers: Iterable[PhoneNumber], *, source: HoldingSource, by: A
     authorization ends (an import is not the citizen speaking). For the same reason whoever left the list stays off it.
     """
     _by_index_only()
-    met = _meet_all(numbers)
-    held = _present_holdings(met.values())
-    standing = _standing(held.values())
+    met, added = _meet_all(numbers)
+    held = _present_holdings(set(met.values()) - added)
+    standing = _standing(held)
     at = _not_before_what_was_said(standing.unregistered, at)
     for holding in Holding.objects.filter(pk__in=standing.narrow):
         # All that have not been ended, those of the last moment too: they began after `at` was asked for.
@@ -67,42 +68,52 @@ def _by_index_only() -> None:
             cursor.execute("SET LOCAL enable_seqscan = off")
 
 
-def _meet_all(numbers: Iterable[PhoneNumber]) -> dict[PhoneNumber, int]:
-    """The ids of the numbers' rows, made where the registry had not met a number yet."""
+def _meet_all(numbers: Iterable[PhoneNumber]) -> tuple[dict[PhoneNumber, int], set[int]]:
+    """The ids of the numbers' rows, made where the registry had not met a number yet; and which of them were made."""
     pseudonymizer = stored_numbers.keys_for_writing()
     current = pseudonymizer.current.id
     wanted = list(dict.fromkeys(numbers))
     met: dict[PhoneNumber, int] = {}
+    added: dict[bytes, int] = {}
     for key in reversed(pseudonymizer.key_ids):  # the current one last: what no key finds is added under it
         unmet = [number for number in wanted if number not in met]
         pseudonyms = pseudonymizer.pseudonym_many(unmet, key_id=key)
         by_pseudonym = dict(zip(pseudonyms, unmet, strict=True))
         if key == current:
-            _add(pseudonyms, current)
-        met |= {by_pseudonym[pseudonym]: pk for pseudonym, pk in _ids(pseudonyms)}
-    return met
+            added = _add(pseudonyms, current)
+        ids = added | _ids([pseudonym for pseudonym in pseudonyms if pseudonym not in added])
+        met |= {by_pseudonym[pseudonym]: pk for pseudonym, pk in ids.items()}
+    return met, set(added.values())
 
 
-def _add(pseudonyms: Sequence[bytes], key: int) -> None:
-    """Two who meet a number at once get the one row; in one order, so that neither waits for the other for ever."""
-    if pseudonyms:
-        each = ", ".join([f"(%s, {key})"] * len(pseudonyms))
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"INSERT INTO record_number (pseudonym, key) VALUES {each} ON CONFLICT (pseudonym) DO NOTHING",
-                sorted(pseudonyms),
-            )
+def _add(pseudonyms: Sequence[bytes], key: int) -> dict[bytes, int]:
+    """The ids of those that were not there yet.
+
+    Two who meet a number at once get the one row; in one order, so that neither waits for the other for ever.
+    """
+    params: list[Any] = sorted(pseudonyms)
+    if connection.vendor == "postgresql":
+        given, params = "SELECT unnest(%s::bytea[])", [params]
+    else:
+        given = f"VALUES {', '.join(['(%s)'] * len(params))}"
+    return _by_pseudonym(
+        f"WITH given (pseudonym) AS ({given}) INSERT INTO record_number (pseudonym, key)"
+        f" SELECT pseudonym, {key} FROM given WHERE true ON CONFLICT (pseudonym) DO NOTHING RETURNING pseudonym, id",
+        params,
+    )
 
 
-def _ids(pseudonyms: Sequence[bytes]) -> list[tuple[bytes, int]]:
-    if not pseudonyms:
-        return []
+def _ids(pseudonyms: Sequence[bytes]) -> dict[bytes, int]:
+    places = ", ".join(["%s"] * len(pseudonyms))
+    return _by_pseudonym(f"SELECT pseudonym, id FROM record_number WHERE pseudonym IN ({places})", pseudonyms)
+
+
+def _by_pseudonym(query: str, params: Sequence[Any]) -> dict[bytes, int]:
+    if not params:
+        return {}
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"SELECT pseudonym, id FROM record_number WHERE pseudonym IN ({', '.join(['%s'] * len(pseudonyms))})",
-            pseudonyms,
-        )
-        return [(bytes(pseudonym), pk) for pseudonym, pk in cursor.fetchall()]
+        cursor.execute(query, params)
+        return {bytes(pseudonym): pk for pseudonym, pk in cursor.fetchall()}
 
 
 def _present_holdings(numbers: Collection[int]) -> dict[int, int]:
@@ -115,34 +126,65 @@ def _present_holdings(numbers: Collection[int]) -> dict[int, int]:
     )
 
 
-# Each present holding, with the channels on which it is registered for all marketing, and whether something was taken
-# off the list and not put back: a registration of the holding has ended (or one of the former holder's ended when the
-# number changed hands, the new one declining it), and no later one is for the same purpose or for all.
-_STANDING = """
-SELECT present.id, registration.channels, EXISTS (
-    SELECT 1 FROM consents_holding AS holding JOIN consents_registration AS gone ON gone.holding_id = holding.id
-    WHERE holding.number_id = present.number_id AND (holding.id = present.id OR gone.ends = present.starts)
-      AND gone.ends IS NOT NULL AND NOT EXISTS (
-        SELECT 1 FROM consents_registration AS later WHERE later.holding_id = present.id AND later.id > gone.id
-          AND (later.purpose_id IS NULL OR later.purpose_id = gone.purpose_id)))
-FROM consents_holding AS present LEFT JOIN consents_registration AS registration
-  ON registration.holding_id = present.id AND registration.purpose_id IS NULL AND registration.ends IS NULL
-WHERE present.id IN ({})
-"""
+class _Said(NamedTuple):
+    """A registration, as far as it counts here."""
+
+    id: int
+    holding: int
+    purpose: str | None
+    channels: int
+    ends: datetime | None  # as the database gives it: to be compared with others alone
+
+    def is_answered_by(self, later: _Said) -> bool:
+        """Whether what was taken off the list was put back."""
+        return later.id > self.id and later.purpose in (None, self.purpose)
 
 
-def _standing(holdings: Collection[int]) -> _Standing:
+def _standing(held: Mapping[int, int]) -> _Standing:
+    """How each number's present holding stands.
+
+    Something was taken off the list and not put back if a registration of the holding has ended (or one of the former
+    holder's ended when the number changed hands, the new one declining it), and no later one is for the same purpose or
+    for all. Asked of one table at a time: PostgreSQL may not have counted the rows yet when it decides how to join.
+    """
     standing = _Standing([], [], set())
-    for holding, channels, has_left in _rows_of(_STANDING, holdings):
-        if channels == int(ALL_CHANNELS):
+    said = _said_of(held.values())
+    declined = _declined(held)
+    for holding in held.values():
+        of_holding = said.get(holding, [])
+        in_force = [each.channels for each in of_holding if each.purpose is None and each.ends is None]
+        if in_force == [int(ALL_CHANNELS)]:
             continue
-        if has_left:
+        gone = [each for each in of_holding if each.ends is not None] + declined.get(holding, [])
+        if any(not any(map(each.is_answered_by, of_holding)) for each in gone):
             standing.left.add(holding)
-        elif channels is None:
-            standing.unregistered.append(holding)
-        else:
+        elif in_force:
             standing.narrow.append(holding)
+        else:
+            standing.unregistered.append(holding)
     return standing
+
+
+def _declined(held: Mapping[int, int]) -> dict[int, list[_Said]]:
+    """Of present holdings, the former holders' registrations that ended as they began."""
+    former = _rows_of(
+        "SELECT id, number_id FROM consents_holding WHERE ends IS NOT NULL AND number_id IN ({})", held.keys()
+    )
+    present = {holding: held[number] for holding, number in former}
+    starts = dict(_rows_of("SELECT id, starts FROM consents_holding WHERE id IN ({})", set(present.values())))
+    declined: dict[int, list[_Said]] = defaultdict(list)
+    for holding, said in _said_of(present.keys()).items():
+        declined[present[holding]] += [each for each in said if each.ends == starts[present[holding]]]
+    return declined
+
+
+def _said_of(holdings: Collection[int]) -> dict[int, list[_Said]]:
+    query = "SELECT id, holding_id, purpose_id, channels, ends FROM consents_registration WHERE holding_id IN ({})"
+    said: dict[int, list[_Said]] = defaultdict(list)
+    for row in _rows_of(query, holdings):
+        each = _Said(*row)
+        said[each.holding].append(each)
+    return said
 
 
 def _rows_of(query: str, ids: Collection[int]) -> list[tuple[Any, ...]]:

@@ -89,18 +89,20 @@ def record_alike(
     """One event for each row that `record.bulk.insert_alike` made, from the same likeness. The first of its object."""
     if not ids:
         return
-    stored = connection.ops.adapt_datetimefield_value(at.astimezone(UTC))
-    alike = (verb.value, by.kind.value, by.id, kind_of(of), stored)
     event_ids = bulk.next_ids(Event, len(ids))
     states = _states_alike(image(of), attname, values, ids)
     made = _seals_alike(_mould(verb, of=of, attname=attname, by=by, at=at), event_ids, values, ids)
     bulk.insert(
         Event,
-        ("id", "verb", "actor_kind", "actor_id", "object_kind", "at", "object_id", "state", "seal"),
-        (
-            (event_id, *alike, str(pk), state, seal)
-            for event_id, pk, state, seal in zip(event_ids, ids, states, made, strict=True)
-        ),
+        ("id", "object_id", "state", "seal"),
+        zip(event_ids, map(str, ids), states, made, strict=True),
+        {
+            "verb": verb.value,
+            "actor_kind": by.kind.value,
+            "actor_id": by.id,
+            "object_kind": kind_of(of),
+            "at": connection.ops.adapt_datetimefield_value(at.astimezone(UTC)),
+        },
     )
 
 
@@ -115,19 +117,14 @@ def _states_alike(common: dict[str, Any], attname: str, values: Sequence[Any], i
 
 
 def _seals_alike(mould: bytes, event_ids: Sequence[int], values: Sequence[Any], ids: Sequence[int]) -> Iterator[bytes]:
-    sealer = seals.sealer()
-    for event_id, pk, value in zip(event_ids, ids, values, strict=True):
-        filled = {
-            b"?event": b"%d" % event_id,
-            b"?object": b'"%d"' % pk,
-            b"?id": b"%d" % pk,
-            b"?value": orjson.dumps(value),
-        }
-        yield sealer.seal(mould % filled)
+    each = zip(event_ids, ids, values, strict=True)
+    return seals.sealer().seal_all(
+        mould % {b"event": event_id, b"id": pk, b"value": orjson.dumps(value)} for event_id, pk, value in each
+    )
 
 
 def _mould(verb: Verb, *, of: models.Model, attname: str, by: Actor, at: datetime) -> bytes:
-    """What is sealed of events that are alike, with places for what differs."""
+    """What is sealed of events that are alike, with places for what differs: `event`, `id` and, as JSON, `value`."""
     like = {
         "id": "?event",
         "verb": verb.value,
@@ -138,7 +135,8 @@ def _mould(verb: Verb, *, of: models.Model, attname: str, by: Actor, at: datetim
         "at": seals.plain(at),
         "state": {**image(of), "id": "?id", attname: "?value"},
     }
-    return seals.mould(seals.canonical(Event, like), ("?event", "?object", "?id", "?value"))
+    places = {"?event": b"%(event)d", "?object": b'"%(id)d"', "?id": b"%(id)d", "?value": b"%(value)b"}
+    return seals.mould(seals.canonical(Event, like), places)
 
 
 def kind_of(row: models.Model) -> str:

@@ -107,11 +107,17 @@ def _spelled(value: Any) -> Any:
 class Sealer:
     """Seals, and knows seals again, with the keys as they were when it was made: one for many rows."""
 
-    keys: Mapping[int, bytes] = field(repr=False)  # oldest first; the last one seals
+    keys: dict[int, bytes] = field(repr=False)  # oldest first; the last one seals
 
     def seal(self, text: bytes) -> bytes:
-        key_id = next(reversed(self.keys))
-        return bytes((key_id,)) + _digest(text, self.keys[key_id])
+        (seal,) = self.seal_all([text])
+        return seal
+
+    def seal_all(self, texts: Iterable[bytes]) -> Iterator[bytes]:
+        key_id, key = next(reversed(self.keys.items()))
+        prefix = bytes((key_id,))
+        for text in texts:
+            yield prefix + _digest(text, key)
 
     def fits(self, made: str, text: bytes) -> bool:
         """Whether that seal, in hex, is of this text, under the key that it names; not if the key is unknown."""
@@ -131,14 +137,13 @@ def _digest(text: bytes, key: bytes) -> bytes:
     return hashlib.blake2b(text, key=key, digest_size=DIGEST).digest()
 
 
-def mould(text: bytes, holes: Iterable[str]) -> bytes:
-    """A canonical text in which the strings `holes` are places to be filled: `mould % {b"hole": b"JSON"}`.
-
-    For rows by the thousand that are alike but in these places.
+def mould(text: bytes, holes: Mapping[str, bytes]) -> bytes:
+    """A canonical text to be filled with `%`, for rows by the thousand that are alike: the strings `holes` become the
+    places named, such as `b"%(id)d"`.
     """
     filled = text.replace(b"%", b"%%")
-    for hole in holes:
-        filled = filled.replace(orjson.dumps(hole), b"%%(%b)b" % hole.encode())
+    for hole, place in holes.items():
+        filled = filled.replace(orjson.dumps(hole), place)
     return filled
 
 

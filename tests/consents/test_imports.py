@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.core.management import call_command
 from django.db import transaction
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
@@ -60,7 +59,7 @@ def run(path: Path, content: str | bytes | None = None, *, cut_after: int = -1, 
         if chunks == cut_after:
             raise Cut
 
-    arguments: dict[str, Any] = {"column": None, "report": report_of(path), "chunk_lines": 3}
+    arguments: dict[str, Any] = {"column": None, "report": report_of(path), "pace": imports.Pace(3)}
     return imports.run(path, by=OPERATOR, now=lambda: NOW, advance=advance, **{**arguments, **options})
 
 
@@ -201,7 +200,7 @@ def test_a_chunk_that_fails_leaves_nothing(path):
             by=OPERATOR,
             now=now,
             advance=lambda position, size: None,
-            chunk_lines=3,
+            pace=imports.Pace(3),
         )
     assert Registration.objects.count() == 2
     assert RegistrationImport.objects.get().lines == 3
@@ -245,7 +244,13 @@ def test_a_file_that_is_written_to_while_it_is_read_is_not_done(path):
     path.write_text("13800138000\n")
     with pytest.raises(Refused, match="file_changed"):
         imports.run(
-            path, column=None, report=report_of(path), by=OPERATOR, now=lambda: NOW, advance=append, chunk_lines=1
+            path,
+            column=None,
+            report=report_of(path),
+            by=OPERATOR,
+            now=lambda: NOW,
+            advance=append,
+            pace=imports.Pace(1),
         )
     assert RegistrationImport.objects.get().ended_at is None
 
@@ -253,7 +258,7 @@ def test_a_file_that_is_written_to_while_it_is_read_is_not_done(path):
 def test_what_precedes_the_damage_is_registered(path):
     whole = gzip.compress("\n".join(many(20_000)).encode())
     with pytest.raises(Refused, match="unreadable"):
-        run(path, whole[: len(whole) - 2_000], chunk_lines=1_000)
+        run(path, whole[: len(whole) - 2_000], pace=imports.Pace(1_000))
     half_done = RegistrationImport.objects.get()
     assert half_done.lines == half_done.added == Registration.objects.count()
     assert 0 < half_done.lines < 20_000
@@ -272,7 +277,9 @@ def during(path: Path, other: Callable[[], Any]) -> None:
             began = True
             other()
 
-    imports.run(path, column=None, report=report_of(path), by=OPERATOR, now=lambda: NOW, advance=advance, chunk_lines=3)
+    imports.run(
+        path, column=None, report=report_of(path), by=OPERATOR, now=lambda: NOW, advance=advance, pace=imports.Pace(3)
+    )
 
 
 def test_a_second_run_of_a_file_does_not_begin_while_the_first_writes_its_report(path):
@@ -342,28 +349,6 @@ def test_an_authorization_survives(path, w: World):
     run(path, "13800138000\n")
     assert w.ruling(matter="spring-loan") == "allow authorized"
     assert w.ask_shop() == "block registered"
-
-
-# --- the command -------------------------------------------------------------------------------------
-
-
-def test_the_command_tells_what_it_did(path, capsys):
-    path.write_text("phone\n13800138000\n13800138000\n")
-    call_command("import_registrations", str(path))
-    out, err = capsys.readouterr()
-    assert ": 3\n" in out
-    assert "not_a_number: 1" in out
-    assert str(report_of(path)) in out
-    assert "13800138000" not in out
-    assert err == ""  # no terminal, no bar
-    call_command("import_registrations", str(path))
-    assert "not_a_number: 1" in capsys.readouterr().out
-
-
-def test_the_command_takes_a_report_elsewhere(path, tmp_path):
-    path.write_text("x\n")
-    call_command("import_registrations", str(path), "--report", str(tmp_path / "r.csv"), "--quiet")
-    assert refused_in(tmp_path / "r.csv") == [(1, "not_a_number")]
 
 
 # --- the same as one by one --------------------------------------------------------------------------
@@ -448,10 +433,10 @@ def test_any_lines_in_any_chunks_cut_anywhere_are_as_one_by_one(
             if imported:
                 for cut in cuts:
                     try:
-                        run(path, cut_after=cut, chunk_lines=chunk_lines)
+                        run(path, cut_after=cut, pace=imports.Pace(chunk_lines))
                     except Cut:
                         continue
-                run(path, chunk_lines=chunk_lines)
+                run(path, pace=imports.Pace(chunk_lines))
             else:
                 one_by_one(texts, pasts)
             found.append(snapshot())

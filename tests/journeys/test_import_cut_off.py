@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import signal
 import sqlite3
 import subprocess
@@ -16,10 +15,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.running import wait_for
+from tests.served import ROOT, environment_in
 from tests.throwaway_postgres import ROLE, programs, throwaway_postgres
 
-ROOT = Path(__file__).parents[2]
-LINES = 24_000
+LINES = 100_000
 REFUSED = [*range(1, LINES + 1, 1_000)]  # junk stands there instead of a number
 
 pytestmark = [pytest.mark.slow, pytest.mark.own_process]
@@ -32,12 +32,11 @@ class Place:
 
     def __init__(self, folder: Path, database_url: str, ask: Ask) -> None:
         self.ask = ask
+        self.is_server = bool(database_url)
         self.file = folder / "export.txt"
         self.report = folder / "export.txt.refused.csv"
-        inherited = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "KEYS_DIR")}
-        self.environment = {**inherited, "VAR_DIR": str(folder / "var"), "LANG": "C.UTF-8"}
-        if database_url:
-            self.environment["DATABASE_URL"] = database_url
+        database = {"DATABASE_URL": database_url} if database_url else {}
+        self.environment = environment_in(folder / "var", **database)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -97,6 +96,9 @@ def ended_after_a_chunk(place: Place, by: signal.Signals) -> str:
     process.send_signal(by)
     told, _none = process.communicate(timeout=60)
     assert process.returncode != 0, "it was done before it could be cut off"
+    if place.is_server:  # it may still be at a commit that nobody waits for any more
+        others = "SELECT count(*) FROM pg_stat_activity WHERE datname = 'registry' AND pid <> pg_backend_pid()"
+        wait_for(lambda: place.ask(others) == [(0,)], within=20)
     return told
 
 

@@ -104,5 +104,5 @@ def test_a_seal_fits_its_text_alone(w: World) -> None:
 
 
 def test_a_mould_is_filled_where_it_has_holes() -> None:
-    mould = seals.mould(orjson.dumps(["100 %", "?one", {"a": "?two"}]), ["?one", "?two"])
-    assert mould % {b"?one": b"1", b"?two": b'"x"'} == b'["100 %",1,{"a":"x"}]'
+    mould = seals.mould(orjson.dumps(["100 %", "?one", {"a": "?two"}]), {"?one": b"%(one)d", "?two": b"%(two)b"})
+    assert mould % {b"one": 1, b"two": b'"x"'} == b'["100 %",1,{"a":"x"}]'

@@ -13,6 +13,7 @@ from consents import imports
 from consents.models import RegistrationImport
 from record import clock
 from record.ledger import OPERATOR
+from record.masking import mask_numbers
 
 INTERRUPTED = 130  # as shells report a program that Ctrl-C ended
 
@@ -44,7 +45,10 @@ class Command(BaseCommand):
         except KeyboardInterrupt as error:
             raise CommandError(_("Stopped. {go_on}").format(go_on=_go_on()), returncode=INTERRUPTED) from error
         except OperationalError as error:
-            raise CommandError(_("The database does not answer. {go_on}").format(go_on=_go_on())) from error
+            why = mask_numbers(str(error).partition("\n")[0])
+            raise CommandError(
+                _("The database does not answer: {why}. {go_on}").format(why=why, go_on=_go_on())
+            ) from error
         if done.ended_at and done.ended_at < began:
             ended = timezone.localtime(done.ended_at).isoformat(timespec="seconds")
             self.stdout.write(
