@@ -22,11 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from bench.registry import DATABASES, describe, registry_on
 from tests.served import ROOT, Served, free_port, served
-from tests.throwaway_postgres import DURABLE, programs, throwaway_postgres
 
 CONTENDERS = {"check": "/api/v1/checks", "plain": "/plain", "echo": "/echo"}
-UNLIMITED = "1000000000"
 
 
 class Round(NamedTuple):
@@ -40,14 +39,17 @@ def main() -> None:
     options = arguments()
     if shutil.which("wrk") is None:
         sys.exit("The load comes from wrk, which is not on this machine: apt install wrk")
-    for database in options.database or ["sqlite", "postgresql"]:
-        with registry_on(database) as registry:
+    for database in options.database or DATABASES:
+        with (
+            registry_on(database, RATE_LIMIT_CHECKS="1000000000", WEB_WORKERS="1") as environment,
+            served(Path(environment["VAR_DIR"]), **environment) as registry,
+        ):
             measure(registry, options)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench.checks", description=__doc__)
-    parser.add_argument("--database", action="append", choices=["sqlite", "postgresql"], help="default: both")
+    parser.add_argument("--database", action="append", choices=DATABASES, help="default: both")
     parser.add_argument("--registrations", type=int, default=100_000, help="numbers on the list (100000)")
     parser.add_argument("--connections", type=int, default=16, help="asking at once (16)")
     parser.add_argument("--seconds", type=int, default=8, help="of load in a round (8)")
@@ -55,26 +57,9 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-@contextmanager
-def registry_on(database: str) -> Iterator[Served]:
-    with tempfile.TemporaryDirectory() as folder:
-        unlimited = {"RATE_LIMIT_CHECKS": UNLIMITED, "WEB_WORKERS": "1"}
-        if database == "sqlite":
-            with served(Path(folder), **unlimited) as registry:
-                yield registry
-            return
-        bin_folder = programs()
-        if bin_folder is None:
-            sys.exit("PostgreSQL is not on this machine: apt install postgresql, or --database sqlite")
-        with throwaway_postgres(bin_folder, DURABLE) as cluster:
-            subprocess.run([bin_folder / "createdb", "-h", cluster.folder, "-U", "registry", "registry"], check=True)
-            with served(Path(folder), DATABASE_URL=cluster.url, **unlimited) as registry:
-                yield registry
-
-
 def measure(registry: Served, options: argparse.Namespace) -> None:
     registry.manage("demo", "--registrations", str(options.registrations))
-    print(registry.run("from bench import machine; print(machine.describe())"), end="")
+    print(describe(registry.environment), end="")
     print(f"list       {options.registrations:,} registrations")
     print(f"load       {options.connections} connections, {options.seconds} s a round, {options.rounds} rounds each")
     rounds: dict[str, list[Round]] = {name: [] for name in CONTENDERS}

@@ -16,13 +16,12 @@ from django.db.backends.postgresql import base
 from psycopg import IsolationLevel, errors
 from psycopg.abc import PQGen
 
-from dncregistry import breaker, deadline, metrics
+from dncregistry import breaker, deadline
+from dncregistry.databases.bounded import BoundedWrapper, waited_in_vain
 
 # For a connection of a door, so that the server too gives up what nobody waits for any more: a lock, a slow plan.
 # A little less than the deadline: a server that says so is alive, and keeps the breaker closed.
 DOOR_TIMEOUTS = "-c statement_timeout=900 -c idle_in_transaction_session_timeout=5000"
-
-FAIR_WAIT = 0.5  # seconds; who waited for less may have come late
 
 _connecting = ThreadPoolExecutor(max_workers=4, thread_name_prefix="connect")
 
@@ -37,19 +36,11 @@ class BoundedConnection(psycopg.Connection[Any]):
         except errors.OperationalError as error:
             if type(error).__name__ == "_WaitTimeout":
                 self.pgconn.finish()
-                _trip(left)
+                waited_in_vain(left, answers)
             raise  # a connection that was found cut says nothing yet: the next attempt to connect will
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
-    def _commit(self) -> Any:
-        with metrics.timed("commit"):
-            return super()._commit()  # type: ignore[misc]  # not in the stubs
-
-    def ensure_connection(self) -> None:
-        breaker.database.demand_closed()
-        super().ensure_connection()
-
+class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         params: dict[str, Any] = super().get_connection_params()
         if deadline.left() is not None:
@@ -67,17 +58,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
             return connecting.result(left)
         except NotInTime:
             connecting.add_done_callback(_close)
-            _trip(left)
+            waited_in_vain(left, answers)
             raise errors.ConnectionTimeout("no connection in time") from None
         except psycopg.OperationalError:
             breaker.database.trip(answers)
             raise
-
-
-def _trip(waited: float) -> None:
-    """A request that spent its second elsewhere says nothing about the database."""
-    if waited >= FAIR_WAIT:
-        breaker.database.trip(answers)
 
 
 def answers() -> bool:

@@ -9,22 +9,14 @@ from django.db import connections
 from django.db.backends.sqlite3 import base
 from django.db.utils import OperationalError
 
-from dncregistry import breaker, deadline, metrics
+from dncregistry import deadline
+from dncregistry.databases.bounded import BoundedWrapper, waited_in_vain
 
 # How often a running query looks at the time, in steps of SQLite's virtual machine: every millisecond or so.
 STEPS = 20_000
-FAIR_WAIT = 0.5  # seconds; who waited for less may have come late
 
 
-class DatabaseWrapper(base.DatabaseWrapper):
-    def _commit(self) -> Any:
-        with metrics.timed("commit"):
-            return super()._commit()  # type: ignore[misc]  # not in the stubs
-
-    def ensure_connection(self) -> None:
-        breaker.database.demand_closed()
-        super().ensure_connection()
-
+class DatabaseWrapper(BoundedWrapper, base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         left = deadline.left()
         # Opening may wait too: for whoever recovers the file after a kill.
@@ -41,8 +33,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             super()._start_transaction_under_autocommit()  # type: ignore[misc]  # not in the stubs
         except OperationalError:
-            if patience >= FAIR_WAIT:
-                breaker.database.trip(answers)
+            waited_in_vain(patience, answers)
             raise
 
 
