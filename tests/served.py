@@ -1,4 +1,4 @@
-"""The registry as a process of its own, for tests from outside: `manage.py serve --demo`, its port, its folder."""
+"""The registry as a process of its own, for tests and measurements from outside: its commands, and its server."""
 
 from __future__ import annotations
 
@@ -22,15 +22,49 @@ STARTS_WITHIN = 60  # seconds
 STOPS_WITHIN = 20
 
 # A developer's own registry is none of a test's business.
-NOT_FOR_TESTS = ("DNC_PROFILE", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "KEYS_DIR", "ALLOWED_HOSTS", "PORT")
+NOT_FOR_TESTS = frozenset(
+    ["DNC_PROFILE", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "KEYS_DIR", "OUTER_KEYS_DIR", "ALLOWED_HOSTS", "PORT"]
+)
+
+
+def environment_in(folder: Path, **variables: str) -> dict[str, str]:
+    """For a registry of the embedded profile that keeps its data in `folder`, unless `variables` say otherwise."""
+    kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_TESTS}
+    return {**kept, "VAR_DIR": str(folder), "LANG": "C.UTF-8", **variables}
+
+
+def manage(environment: dict[str, str], *arguments: str, script: str | None = None) -> str:
+    """What a command of the registry prints; it must succeed. `script` is its standard input."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=environment,
+        input=script,
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, f"{arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 @dataclass
 class Served:
+    """`manage.py serve --demo` in a session of its own."""
+
     port: int
     environment: dict[str, str]
     process: subprocess.Popen[bytes]
+    log: Path
     key: str = ""
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.environment["VAR_DIR"])
+
+    def printed(self) -> str:
+        return self.log.read_text(errors="replace")
 
     def get(self, path: str) -> tuple[int, dict[str, Any]]:
         return self._answer(urllib.request.Request(f"http://127.0.0.1:{self.port}{path}"))
@@ -45,17 +79,8 @@ class Served:
         asked = {"callee": callee, "caller": "+861065529988", "purpose": purpose, "channel": "voice"}
         return self.post("/api/v1/checks", asked)
 
-    def manage(self, *arguments: str) -> str:
-        """What a command of the registry prints."""
-        return subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=600,
-            check=True,
-        ).stdout
+    def manage(self, *arguments: str, script: str | None = None) -> str:
+        return manage(self.environment, *arguments, script=script)
 
     def run(self, program: str) -> str:
         """What a program prints that knows the registry's models and settings."""
@@ -93,33 +118,29 @@ def free_port() -> int:
 def served(folder: Path, **variables: str) -> Iterator[Served]:
     """Starts the registry with its data in `folder`, waits until it is ready, and in the end stops it."""
     port = free_port()
-    kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_TESTS}
-    environment = {**kept, "VAR_DIR": str(folder), "PORT": str(port), "LANG": "C.UTF-8", **variables}
-    with (folder / "serve.log").open("wb") as log:
+    environment = environment_in(folder, PORT=str(port), **variables)
+    folder.mkdir(exist_ok=True)
+    log = folder / "serve.log"
+    with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "manage.py", "serve", "--demo"],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
-    registry = Served(port, environment, process)
+    registry = Served(port, environment, process, log)
     try:
-        _wait_until_ready(registry, folder / "serve.log")
+        _wait_until_ready(registry)
         registry.key = registry.manage("demo", "--key", "live").strip()
         yield registry
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        try:
-            process.wait(STOPS_WITHIN)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        _stop(registry)
 
 
-def _wait_until_ready(registry: Served, log: Path) -> None:
+def _wait_until_ready(registry: Served) -> None:
     deadline = time.monotonic() + STARTS_WITHIN
     while True:
         try:
@@ -128,5 +149,17 @@ def _wait_until_ready(registry: Served, log: Path) -> None:
         except OSError:
             pass
         if registry.process.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError(f"the registry did not start:\n{log.read_text(errors='replace')}")
+            raise AssertionError(f"the registry did not start:\n{registry.printed()}")
         time.sleep(0.1)
+
+
+def _stop(registry: Served) -> None:
+    """Whatever a test has done to it, none of its processes is left."""
+    registry.process.terminate()
+    try:
+        registry.process.wait(STOPS_WITHIN)
+    except subprocess.TimeoutExpired:
+        registry.process.kill()
+        registry.process.wait()
+    for left in registry.processes():
+        os.kill(left, signal.SIGKILL)

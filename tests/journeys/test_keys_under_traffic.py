@@ -30,7 +30,7 @@ import pytest
 from consents import receipts
 from consents.management.commands import demo
 from record.numbers import PhoneNumber
-from tests.journeys.test_first_minutes import ROOT, Server
+from tests.served import ROOT, Served, served
 from tests.throwaway_postgres import programs, throwaway_postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.own_process]
@@ -70,33 +70,18 @@ for line in sys.stdin:
 class Registry:
     """The server, a firm's key, and a way to look into its database from outside."""
 
-    server: Server
+    server: Served
     query: Callable[[str], list[Any]]
     over: Flag = field(default_factory=Flag)
-    key: str = ""
 
     @property
     def keys(self) -> Path:
-        return Path(self.server.environment["VAR_DIR"]) / "keys"
-
-    def manage(self, *arguments: str, script: str | None = None) -> str:
-        done = subprocess.run(
-            [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
-            env=self.server.environment,
-            input=script,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return self.server.folder / "keys"
 
     def client(self) -> httpx.Client:
         return httpx.Client(
             base_url=f"http://127.0.0.1:{self.server.port}",
-            headers={"authorization": f"Bearer {self.key}"},
+            headers={"authorization": f"Bearer {self.server.key}"},
             timeout=20,
         )
 
@@ -117,31 +102,28 @@ def postgres_query(url: str, sql: str) -> list[Any]:
 @pytest.fixture(params=["sqlite", "postgresql"])
 def registry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Registry]:
     limits = {"RATE_LIMIT_CHECKS": "100000000", "RATE_LIMIT_BATCH_NUMBERS": "100000000", "WEB_WORKERS": "2"}
+    folder = tmp_path / "var"
     if request.param == "sqlite":
-        path = tmp_path / "var" / "registry.sqlite3"
-        yield from served(Registry(Server(tmp_path / "var", **limits), lambda sql: sqlite_query(path, sql)))
+        path = folder / "registry.sqlite3"
+        with served(folder, **limits) as server:
+            yield from with_numbers(Registry(server, lambda sql: sqlite_query(path, sql)))
         return
     bin_folder = programs()
-    if bin_folder is None:
-        pytest.skip("PostgreSQL is not on this machine")
+    assert bin_folder is not None, "PostgreSQL is not on this machine (Debian: apt install postgresql)"
     with throwaway_postgres(bin_folder) as cluster:
-        to = f"host={cluster.folder} user=registry dbname="
-        with psycopg.connect(to + "postgres", autocommit=True) as database:
+        with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as database:
             database.execute("CREATE DATABASE registry")
-        server = Server(tmp_path / "var", DATABASE_URL=cluster.url, **limits)
-        yield from served(Registry(server, lambda sql: postgres_query(to + "registry", sql)))
+        with served(folder, DATABASE_URL=cluster.url, **limits) as server:
+            yield from with_numbers(Registry(server, lambda sql: postgres_query(cluster.conninfo(), sql)))
 
 
-def served(registry: Registry) -> Iterator[Registry]:
+def with_numbers(registry: Registry) -> Iterator[Registry]:
+    registry.server.manage("demo", "--registrations", str(REGISTERED))
+    registry.server.manage("shell", script=KNOW.format(since=REGISTERED, until=REGISTERED + KNOWN))
     try:
-        registry.server.printed_until_ready()
-        registry.manage("demo", "--registrations", str(REGISTERED))
-        registry.manage("shell", script=KNOW.format(since=REGISTERED, until=REGISTERED + KNOWN))
-        registry.key = registry.manage("demo", "--key", "live").strip()
         yield registry
     finally:
         registry.over.set()
-        registry.server.end()
 
 
 # --- the traffic ----------------------------------------------------------------------------------------------
@@ -235,10 +217,10 @@ def test_every_key_changes_under_traffic(registry: Registry) -> None:
         try:
             time.sleep(1)
             before = registry.moved()
-            registry.manage("rotate_outer_key")
+            registry.server.manage("rotate_outer_key")
             (registry.keys / "outer" / "1.key").unlink()
             kill_midway(registry)
-            registry.manage("rotate_number_key")
+            registry.server.manage("rotate_number_key")
             change_receipt_key(registry, traffic)
             time.sleep(1)
         finally:
@@ -278,11 +260,11 @@ def kill_midway(registry: Registry) -> None:
 
 
 def change_receipt_key(registry: Registry, traffic: list[Future[int]]) -> None:
-    registry.manage("rotate_receipt_key")
+    registry.server.manage("rotate_receipt_key")
     waiting = registry.keys / "receipt" / "live-2.next.pem"
     an_hour_ago = time.time() - 3601
     os.utime(waiting, (an_hour_ago, an_hour_ago))
-    registry.manage("rotate_receipt_key")
+    registry.server.manage("rotate_receipt_key")
     assert sorted(path.name for path in waiting.parent.iterdir()) == ["live-1.pub.pem", "live-2.pem"]
     assert not any(each.done() for each in traffic), "traffic ended early"
 

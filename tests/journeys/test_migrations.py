@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,7 +10,7 @@ import psycopg
 import pytest
 from django.apps import apps
 
-from tests.served import NOT_FOR_TESTS, ROOT
+from tests.served import environment_in, manage
 from tests.throwaway_postgres import programs, throwaway_postgres
 
 pytestmark = [pytest.mark.slow, pytest.mark.own_process]
@@ -25,31 +22,15 @@ ROWS = ("record.Event", "consents.Registration", "consents.Authorization", "cons
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, str]]:
-    kept = {name: value for name, value in os.environ.items() if name not in NOT_FOR_TESTS}
-    kept |= {"VAR_DIR": str(tmp_path), "LANG": "C.UTF-8"}
     if request.param == "sqlite":
-        yield kept
+        yield environment_in(tmp_path)
         return
     bin_folder = programs()
     assert bin_folder is not None, "PostgreSQL is not on this machine (Debian: apt install postgresql)"
     with throwaway_postgres(bin_folder) as cluster:
         with psycopg.connect(cluster.conninfo("postgres"), autocommit=True) as maintenance:
             maintenance.execute("CREATE DATABASE registry")
-        yield kept | {"DATABASE_URL": cluster.url}
-
-
-def manage(environment: dict[str, str], *arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "manage.py", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, (arguments, done.stdout, done.stderr)
-    return done.stdout
+        yield environment_in(tmp_path, DATABASE_URL=cluster.url)
 
 
 def counted(environment: dict[str, str]) -> dict[str, int]:
