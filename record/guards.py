@@ -215,11 +215,13 @@ class NoOverlap:
             open_once: f"CREATE UNIQUE INDEX IF NOT EXISTS {open_once} ON {table} ({', '.join(alike)})"
             " WHERE ends IS NULL",
             # After the insert: only then has the index waited for whoever is closing the row before. Once a statement
-            # and not once a row, which would cost more than the row. LATERAL with its LIMIT: by index, row by row.
+            # and not once a row, which would cost more than the row. LATERAL with its LIMIT, and no table read from end
+            # to end: by index, row by row, however small the table was when a session made its plan.
             name: _postgres_refusal(
                 name,
                 f"AFTER INSERT ON {table} REFERENCING NEW TABLE AS made",
                 each="STATEMENT",
+                settings="SET enable_seqscan = off",
                 unless="NOT EXISTS (SELECT 1 FROM made, LATERAL"
                 f" (SELECT 1 {self._overlapping('made', table, 'IS NOT DISTINCT FROM')} LIMIT 1) AS overlapping)",
             ),
@@ -324,10 +326,12 @@ def _sqlite_trigger(name: str, event: str, body: str) -> str:
     return f"CREATE TRIGGER {name} {event} BEGIN {body}; END"
 
 
-def _postgres_refusal(name: str, event: str, when: str = "", each: str = "ROW", unless: str = "false") -> str:
+def _postgres_refusal(
+    name: str, event: str, when: str = "", each: str = "ROW", unless: str = "false", settings: str = ""
+) -> str:
     """A trigger that refuses with its own name, as an integrity error (class 23)."""
     return (
-        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f"CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {settings} AS $$ BEGIN"
         f" IF {unless} THEN RETURN OLD; END IF;"
         f" RAISE EXCEPTION '{name}' USING ERRCODE = 'restrict_violation'; END $$;"
         f"CREATE OR REPLACE TRIGGER {name} {event} FOR EACH {each} {when} EXECUTE FUNCTION {name}()"
