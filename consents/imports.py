@@ -53,7 +53,7 @@ class Pace(NamedTuple):
 PACES = {
     # A check waits while a chunk is written; after waiting for up to 0.1 s it looks every 0.025 s whether it is its
     # turn, and between two chunks it must find it once.
-    "sqlite": Pace(3_000, pause=0.03),
+    "sqlite": Pace(2_000, pause=0.03),
     # Else the server would be idle while the next chunk is prepared, and this process while the server writes.
     "postgresql": Pace(5_000, ahead=True),
 }
